@@ -1,0 +1,104 @@
+/* gridshift base: errors, memory, text, files, hashes, random numbers. A library that any stage may include.
+ *
+ * Everything here is local (no MPI) and free of global state, except the hook of gs_die.
+ * Errors: a function that can fail on bad input returns 0, or -1 with a sentence in *e. */
+#ifndef GRIDSHIFT_BASE_H
+#define GRIDSHIFT_BASE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* -- errors ------------------------------------------------------------------------------------------------ */
+
+typedef struct gs_err {
+    char text[2048]; /* one or more sentences without a final newline: what is wrong, where, what to do */
+} gs_err;
+
+/* Writes the message into *e (e may be NULL) and always returns -1, so that `return gs_error(e, ...)` is one line. */
+int gs_error(gs_err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A bug or a broken system, never bad input: prints file:line and the text on stderr, calls the hook (the MPI stage
+ * installs MPI_Abort there) and aborts. */
+#define gs_die(...) gs_die_at(__FILE__, __LINE__, __VA_ARGS__)
+_Noreturn void gs_die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void gs_die_hook(void (*hook)(void));
+
+/* -- memory ------------------------------------------------------------------------------------------------ */
+
+/* Zeroed memory, owned by the caller (free). Dies when there is none: for small things whose size no user chooses. */
+void *gs_alloc(size_t count, size_t size);
+void *gs_grow(void *old, size_t count, size_t size); /* realloc with the same promise; new bytes are not zeroed */
+char *gs_text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a new string, owned by the caller */
+
+/* One arena per family of tensors. A layout function runs twice over the same arena: with base NULL it only measures
+ * (take returns NULL and `used` grows), then gs_arena_open allocates that much, and the second pass carves. */
+typedef struct gs_arena {
+    char *base;  /* owned; 64-byte aligned; NULL while measuring */
+    size_t used; /* bytes taken so far */
+    size_t size; /* bytes allocated */
+} gs_arena;
+void *gs_arena_take(gs_arena *a, size_t count, size_t size); /* 64-byte aligned, zeroed at open; borrowed */
+int gs_arena_open(gs_arena *a, gs_err *e);                   /* allocates a->used bytes, zeroed, and rewinds */
+void gs_arena_close(gs_arena *a);                            /* frees and zeroes *a */
+
+/* A growing text. Zero-initialise; `text` is always terminated once something was added. */
+typedef struct gs_buf {
+    char *text; /* owned */
+    size_t length, capacity;
+} gs_buf;
+void gs_buf_add(gs_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void gs_buf_bytes(gs_buf *b, const void *bytes, size_t count);
+void gs_buf_free(gs_buf *b);
+
+/* The shortest decimal that reads back as the same double ("0.1", "1e-08", "nan"), always with '.', in any locale. */
+const char *gs_real(double value, char out[32]); /* returns out */
+
+/* -- files ------------------------------------------------------------------------------------------------- */
+
+/* Whole file into memory, with a terminating 0 after *length bytes; *data is owned by the caller. Refuses anything that
+ * is not a regular file, and more than `most` bytes. */
+int gs_file_read(const char *path, size_t most, char **data, size_t *length, gs_err *e);
+/* Whole or not at all: temporary name in the same folder, fsync, rename, fsync of the folder. */
+int gs_file_write(const char *path, const void *data, size_t length, gs_err *e);
+int gs_folder_make(const char *path, gs_err *e); /* mkdir -p */
+int gs_folder_sync(const char *path, gs_err *e); /* fsync of a folder, so that a rename in it survives a crash */
+
+/* -- hashes ------------------------------------------------------------------------------------------------ */
+
+void gs_hash128(const void *bytes, size_t count, char hex[33]); /* XXH3, 128 bits, 32 lower-case hex digits */
+uint64_t gs_hash64(const char *text);                           /* XXH3 of a string */
+uint32_t gs_crc32(const void *bytes, size_t count);             /* zlib's */
+
+/* -- random numbers ---------------------------------------------------------------------------------------- */
+
+/* Philox4x32-10 (Random123; Salmon et al. 2011): value(seed, purpose, a, b, i) is a pure function, so that no number
+ * depends on what was drawn before it. DESIGN section 5 lists what a and b are for each purpose. */
+typedef enum gs_purpose {
+    GS_RNG_INIT = 1, /* (hash of the tensor's name, 0, element) */
+    GS_RNG_SPLIT,    /* (0, 0, element) */
+    GS_RNG_BATCH,    /* (step, sample, draw) */
+    GS_RNG_EVAL,     /* (step or epoch, sample, draw) */
+    GS_RNG_DROPOUT,  /* (step, site and layer, element) */
+    GS_RNG_ROUTE,    /* (step or token id, layer, ...) */
+    GS_RNG_RESAMPLE, /* (draw, 0, element): one permutation per draw, the same for all sites and layers */
+    GS_RNG_BOOTSTRAP
+} gs_purpose;
+typedef struct gs_rng {
+    uint32_t seed, purpose;
+} gs_rng;
+gs_rng gs_rng_of(uint32_t seed, gs_purpose purpose);
+uint32_t gs_rng_u32(gs_rng r, uint64_t a, uint32_t b, uint32_t i);                   /* 32 random bits */
+uint32_t gs_rng_below(gs_rng r, uint64_t a, uint32_t b, uint32_t i, uint32_t bound); /* uniform in 0..bound-1 */
+double gs_rng_uniform(gs_rng r, uint64_t a, uint32_t b, uint32_t i);                 /* in (0, 1), 32 bits */
+double gs_rng_normal(gs_rng r, uint64_t a, uint32_t b, uint32_t i);                  /* N(0, 1), Box-Muller */
+void gs_rng_permutation(gs_rng r, uint64_t a, uint32_t b, int count, int32_t *out);  /* Fisher-Yates of 0..count-1 */
+
+/* -- portable mathematics ---------------------------------------------------------------------------------- */
+
+/* In double, from +, -, * and / only: the same bits on every machine, which the C library does not promise.
+ * Relative error below 1e-15 for log and log1p, absolute below 1e-15 for cospi2. */
+double gs_log(double x);    /* natural logarithm, x > 0 and normal */
+double gs_log1p(double x);  /* log(1 + x), x >= 0 */
+double gs_cospi2(double u); /* cos(2 pi u), 0 <= u <= 1 */
+double gs_exp(double x);    /* relative error below 1e-15; 0 below -708, inf above 709 */
+#endif

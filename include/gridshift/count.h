@@ -1,0 +1,30 @@
+/* gridshift counts: config -> what a run costs, without a tensor. A library that any stage may include.
+ *
+ * Rows of the operator tables; implemented in src/nn/count.c. Everything is local. DESIGN section 8 (counts). */
+#ifndef GRIDSHIFT_COUNT_H
+#define GRIDSHIFT_COUNT_H
+#include "gridshift/config.h"
+
+/* What a task needs of a model. Implemented by the task table. */
+typedef struct gs_extent {
+    int vocabulary, classes; /* tokens in, classes out */
+    int length;              /* positions of one sequence */
+} gs_extent;
+gs_extent gs_extent_of(const gs_config *c);
+
+typedef struct gs_counts {
+    int64_t params_total;     /* every stored element; all rows of the position table; tied matrices once */
+    int64_t params_active;    /* total minus (1 - k/E) of the experts */
+    int64_t params_embedding; /* of the total: embedding, positions and readout */
+    int64_t params_frozen;    /* of the total: what no step changes */
+    int64_t flops_per_token;  /* forward: 2 per multiply-add of the matrices that a token meets, + 4 T D per layer */
+    int64_t tokens_per_step;  /* batch x length */
+    int64_t train_flops;      /* 3 x forward x tokens x steps */
+    int64_t bytes;            /* memory of the run while it trains: parameters, gradients, moments, activations, data */
+} gs_counts;
+
+void gs_count(const gs_config *c, gs_counts *out); /* c canonical and checked */
+
+/* By name, for `match: count:` (params_total, params_active, flops_per_token); -1 when the name is no such count. */
+int64_t gs_count_named(const gs_counts *n, const char *name);
+#endif

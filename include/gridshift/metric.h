@@ -1,0 +1,45 @@
+/* gridshift metrics: the metric table, the ablation sites, and a list of named numbers. A library that any stage may include.
+ *
+ * One grammar everywhere (records, csv headers, sweep files, --json): CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g.
+ * final.zero_ffn.accuracy[carry=2]. CHECKPOINT: final, best, first99, stepN, given, and `curve` for what belongs to the
+ * whole training (curve.clean.steps_to_99). Implemented in src/store/metric.c. Everything is local. */
+#ifndef GRIDSHIFT_METRIC_H
+#define GRIDSHIFT_METRIC_H
+#include "gridshift/base.h"
+
+typedef struct gs_metric_row {
+    const char *name; /* accuracy */
+    const char *unit; /* "fraction", "nats", "steps" */
+    int direction;    /* +1: larger is better; -1: smaller; 0: neither */
+    bool probability; /* printed in percent, differences in percentage points */
+    const char *doc;
+} gs_metric_row;
+
+extern const gs_metric_row gs_metric_rows[]; /* ends with a NULL name */
+
+/* The row of a metric's full name; NULL when the name does not follow the grammar or the METRIC is unknown. */
+const gs_metric_row *gs_metric_find(const char *full_name);
+
+typedef struct gs_metric {
+    char *name; /* full name, owned */
+    double value;
+} gs_metric;
+
+/* In the order of insertion; a name is stored once. Zero-initialise. */
+typedef struct gs_metrics {
+    gs_metric *at; /* (count), owned */
+    size_t count, capacity;
+} gs_metrics;
+
+void gs_metrics_set(gs_metrics *m, double value, const char *name, ...) __attribute__((format(printf, 3, 4)));
+const double *gs_metrics_get(const gs_metrics *m, const char *name); /* NULL: absent */
+void gs_metrics_free(gs_metrics *m);
+
+/* Ablation: what to take out, and what to put in its place. A request is a set of (site, mode) pairs in a bit mask. */
+typedef enum gs_site { GS_SITE_ATTN_OUT, GS_SITE_ATTN_HEAD, GS_SITE_FFN_OUT, GS_SITE_FFN_EXPERT, GS_SITE_COUNT } gs_site;
+typedef enum gs_mode { GS_MODE_ZERO, GS_MODE_MEAN, GS_MODE_RESAMPLE, GS_MODE_COUNT } gs_mode;
+extern const char *const gs_site_names[GS_SITE_COUNT]; /* "attn.out", "attn.head", "ffn.out", "ffn.expert" */
+extern const char *const gs_mode_names[GS_MODE_COUNT]; /* "zero", "mean", "resample" */
+#define GS_ABLATE(site, mode) (1u << ((site) * GS_MODE_COUNT + (mode)))
+#define GS_ABLATE_ALL 0x3ffu /* every pair but ffn.expert with mean or resample, which are not defined */
+#endif

@@ -1,0 +1,73 @@
+/* gridshift store: finished runs -> journal and run folders -> records.
+ *
+ * DIR/{spec.yaml, plan.csv, journal.jsonl, results.csv, timings.csv, tables/, runs/ID/{config.yaml, curve.csv, model*.safetensors}}
+ * One writer per journal: the master. Readers need no lock. DESIGN sections 5 and 7. */
+#ifndef GRIDSHIFT_STORE_H
+#define GRIDSHIFT_STORE_H
+#include "gridshift/config.h"
+#include "gridshift/count.h"
+#include "gridshift/metric.h"
+
+/* What one run left. */
+typedef struct gs_record {
+    char id[33];
+    bool ok;
+    char reason[512]; /* failed runs: "diverged at step 120", ... */
+    gs_config config;
+    gs_counts counts;
+    uint32_t ablate;  /* the ablations that it was measured with: mask of GS_ABLATE */
+    gs_metrics metrics;
+    /* where and how long; never part of a comparison */
+    char host[64];
+    int rank;
+    double wall_s;
+} gs_record;
+void gs_record_free(gs_record *r); /* frees the insides and zeroes */
+
+/* One JSON object on one line, without the newline; owned by the caller. Doubles survive the round trip bit for bit. */
+char *gs_record_json(const gs_record *r);
+int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e);
+
+/* -- journal.jsonl: a record a line, "CRC32-hex8 JSON\n" ---------------------------------------------------- */
+
+typedef struct gs_journal gs_journal;
+/* Opens DIR/journal.jsonl for appending (made when missing); a torn last line is cut off. */
+int gs_journal_open(const char *dir, gs_journal **out, gs_err *e);
+int gs_journal_append(gs_journal *j, const char *json, gs_err *e); /* write, fsync */
+void gs_journal_close(gs_journal **j);
+
+/* All records of DIR, the last one of each id. Bad lines are skipped; *damage (may be NULL) gets a line of text for each. A missing journal is an
+ * empty one. */
+typedef struct gs_records {
+    gs_record *at; /* (count), owned, in the journal's order */
+    size_t count;
+} gs_records;
+int gs_records_load(const char *dir, gs_records *out, gs_buf *damage, gs_err *e);
+void gs_records_free(gs_records *r);
+const gs_record *gs_records_find(const gs_records *r, const char *id); /* NULL: none */
+
+/* -- safetensors (src/store/safetensors.c): checkpoints of DESIGN section 6 ---------------------------------- */
+
+typedef struct gs_st_tensor {
+    char *name;        /* owned by the file when read; borrowed when written */
+    char dtype[4];     /* "F32", "F64", "I64" */
+    int rank;
+    int64_t shape[8];
+    const void *data;  /* borrowed: into the file's bytes when read */
+    size_t bytes;
+} gs_st_tensor;
+typedef struct gs_st_file {
+    int count;
+    gs_st_tensor *tensors;
+    int meta_count;
+    char **meta_keys, **meta_values; /* (meta_count): __metadata__ */
+    char *bytes; /* the file, owned */
+} gs_st_file;
+/* Reads and checks a file completely: header length, JSON, types, shapes, offsets inside the file and without overlap. */
+int gs_st_read(const char *path, gs_st_file *out, gs_err *e);
+void gs_st_free(gs_st_file *f);
+const gs_st_tensor *gs_st_find(const gs_st_file *f, const char *name); /* NULL: none */
+const char *gs_st_meta(const gs_st_file *f, const char *key);          /* NULL: none */
+int gs_st_write(const char *path, const gs_st_tensor *tensors, int count, const char *const *meta_keys,
+                const char *const *meta_values, int meta_count, gs_err *e);
+#endif

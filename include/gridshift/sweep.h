@@ -1,0 +1,79 @@
+/* gridshift sweep: sweep.yaml -> gs_spec -> gs_grid of configs.
+ *
+ * Reads and checks a sweep file completely, expands it in the fixed order (defaults -> product under when x zip -> exclude ->
+ * include -> match -> validate -> dedup -> order), and gives each run its canonical config and id. Everything is local,
+ * and every error names file:line:column and what to do. DESIGN section 3. */
+#ifndef GRIDSHIFT_SWEEP_H
+#define GRIDSHIFT_SWEEP_H
+#include "gridshift/config.h"
+#include "gridshift/metric.h"
+
+typedef struct gs_where {
+    int line, column; /* both from 1; 0: from the command line (--set) */
+} gs_where;
+
+/* {ffn.kind: moe, ffn.top_k: [1, 2]}: a run fits when each key has one of its values. */
+typedef struct gs_term {
+    gs_key key;
+    int count;
+    gs_value *values; /* (count), owned */
+    gs_where where;
+} gs_term;
+typedef struct gs_selector {
+    int count;
+    gs_term *terms; /* (count), owned */
+    gs_where where;
+} gs_selector;
+bool gs_selects(const gs_selector *s, const gs_config *c); /* an absent key fits no value */
+
+typedef enum gs_table_kind { GS_TABLE_COMPARISON, GS_TABLE_SCALING } gs_table_kind;
+typedef struct gs_table_spec {
+    char *name;
+    gs_table_kind kind;
+    int row_count;
+    gs_key *rows; /* comparison: the keys that make a row; scaling: the keys that make a series */
+    gs_key x;     /* scaling: the width-like key (INT or REAL) */
+    int metric_count;
+    char **metrics;       /* full names */
+    gs_selector baseline; /* comparison; count 0: none */
+    int pool_count;
+    gs_key *pool; /* keys averaged over on purpose */
+    gs_where where;
+} gs_table_spec;
+
+typedef struct gs_spec gs_spec; /* opaque: src/sweep/spec.h */
+
+/* One `--set key=value[,value]` of the command line. */
+typedef struct gs_set {
+    const char *text; /* borrowed */
+} gs_set;
+
+/* Reads a sweep file. Refuses more than 4 MB, more than 64 levels, and everything that DESIGN section 3 lists. */
+int gs_spec_load(const char *path, const gs_set *sets, int set_count, gs_spec **out, gs_err *e);
+void gs_spec_close(gs_spec **s); /* nulls */
+const char *gs_spec_name(const gs_spec *s);         /* `name:` of the file, else the file's name without .yaml */
+const char *gs_spec_text(const gs_spec *s, size_t *length); /* the file, byte for byte; borrowed */
+uint32_t gs_spec_ablate(const gs_spec *s);          /* mask of GS_ABLATE; 0 when the file has no `ablate:` */
+double gs_spec_core_hours(const gs_spec *s);        /* budget.core_hours; 0: none */
+int64_t gs_spec_bytes(const gs_spec *s);            /* budget.bytes of one run; 0: none */
+const gs_table_spec *gs_spec_tables(const gs_spec *s, int *count); /* in file order; borrowed */
+
+typedef struct gs_run {
+    int index; /* plan order: file order, parameters before zip, include last */
+    char id[33];
+    gs_config config;
+    bool matched;    /* `match` solved a key of this run */
+    double mismatch; /* (count - reference)/reference, where matched; 0 else */
+} gs_run;
+
+typedef struct gs_grid {
+    int count;
+    gs_run *runs;     /* (count), owned, in plan order */
+    int varying_count;
+    gs_key *varying;  /* keys with more than one value (absent counts as one) over the runs, in the key table's order */
+    int duplicates;   /* runs that dedup removed */
+    char *formula;    /* one or more lines: how the count comes about, stage by stage; owned */
+} gs_grid;
+int gs_grid_expand(const gs_spec *s, gs_grid **out, gs_err *e); /* at most 1,000,000 runs */
+void gs_grid_close(gs_grid **g);
+#endif
