@@ -1,0 +1,49 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "gridshift/base.h"
+
+enum { LINE = 64 }; /* bytes of a cache line and of the widest vector */
+
+void *gs_alloc(size_t count, size_t size)
+{
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!p) gs_die("out of memory for %zu x %zu bytes", count, size);
+    return p;
+}
+
+void *gs_grow(void *old, size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / size) gs_die("%zu x %zu bytes overflow", count, size);
+    size_t bytes = count * size;
+    void *p = realloc(old, bytes ? bytes : 1);
+    if (!p) gs_die("out of memory for %zu x %zu bytes", count, size);
+    return p;
+}
+
+void *gs_arena_take(gs_arena *a, size_t count, size_t size)
+{
+    if (size && count > (SIZE_MAX / 2 - a->used) / size) gs_die("%zu x %zu bytes overflow an arena", count, size);
+    size_t bytes = (count * size + LINE - 1) / LINE * LINE, at = a->used;
+    a->used += bytes;
+    if (!a->base) return NULL;
+    if (a->used > a->size) gs_die("an arena of %zu bytes is too small for its own layout", a->size);
+    return a->base + at;
+}
+
+int gs_arena_open(gs_arena *a, gs_err *e)
+{
+    size_t bytes = a->used ? a->used : LINE;
+    a->base = aligned_alloc(LINE, bytes);
+    if (!a->base) return gs_error(e, "out of memory: %.1f MB for one run's tensors", (double)bytes / 1e6);
+    memset(a->base, 0, bytes);
+    a->size = bytes;
+    a->used = 0;
+    return 0;
+}
+
+void gs_arena_close(gs_arena *a)
+{
+    free(a->base);
+    *a = (gs_arena){0};
+}

@@ -1,0 +1,68 @@
+#include <locale.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gridshift/base.h"
+
+char *gs_text(const char *format, ...)
+{
+    char *text;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0) gs_die("out of memory for a text");
+    return text;
+}
+
+static void reserve(gs_buf *b, size_t more)
+{
+    if (b->length + more + 1 <= b->capacity) return;
+    b->capacity = (b->length + more + 1) * 2;
+    b->text = gs_grow(b->text, b->capacity, 1);
+}
+
+void gs_buf_bytes(gs_buf *b, const void *bytes, size_t count)
+{
+    reserve(b, count);
+    memcpy(b->text + b->length, bytes, count);
+    b->length += count;
+    b->text[b->length] = 0;
+}
+
+void gs_buf_add(gs_buf *b, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0) gs_die("a text cannot be formatted");
+    reserve(b, (size_t)n);
+    vsnprintf(b->text + b->length, (size_t)n + 1, format, again);
+    va_end(again);
+    b->length += (size_t)n;
+}
+
+void gs_buf_free(gs_buf *b)
+{
+    free(b->text);
+    *b = (gs_buf){0};
+}
+
+const char *gs_real(double value, char out[32])
+{
+    if (isnan(value)) return strcpy(out, "nan");
+    if (isinf(value)) return strcpy(out, value > 0 ? "inf" : "-inf");
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) break;
+    }
+    const char *point = localeconv()->decimal_point;
+    char *at = *point == '.' ? NULL : strstr(out, point);
+    if (at) *at = '.'; /* a one-byte point, as every locale of glibc has */
+    return out;
+}
