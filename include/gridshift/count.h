@@ -5,12 +5,18 @@
 #define GRIDSHIFT_COUNT_H
 #include "gridshift/config.h"
 
-/* What a task needs of a model. Implemented by the task table. */
+/* What a task needs of a model. Implemented by the task table (src/task/). */
 typedef struct gs_extent {
     int vocabulary, classes; /* tokens in, classes out */
     int length;              /* positions of one sequence */
 } gs_extent;
 gs_extent gs_extent_of(const gs_config *c);
+/* What no single key of the task's knows (the addend fits the digits, the length the alphabet, both splits hold a pair,
+ * batch 0 has a training set): 0, or -1 with the text and *key, the key to blame (key may be NULL). Part of
+ * gs_config_check. Implemented by the task table. */
+int gs_task_check(const gs_config *c, gs_key *key, gs_err *e);
+/* Bytes of the task's data while the run trains: batches and evaluation sets. Implemented by the task table. */
+int64_t gs_task_bytes(const gs_config *c);
 
 typedef struct gs_counts {
     int64_t params_total;     /* every stored element; all rows of the position table; tied matrices once */

@@ -34,12 +34,12 @@ typedef struct gs_task gs_task;
 typedef struct gs_task_row {
     const char *name;
     gs_extent (*extent)(const gs_config *c);
-    int (*check)(const gs_config *c, gs_key *key, gs_err *e); /* what no single key knows */
-    int (*open)(gs_task *t, gs_err *e);                       /* builds strata and fixed data */
-    void (*batch)(gs_task *t, int64_t step, gs_data *out);    /* step from 1 */
-    int (*set)(gs_task *t, gs_set_kind kind, int64_t step, gs_data *out); /* 0, or -1: the task has no such set */
-    int (*train_size)(const gs_config *c);                    /* sequences of the whole training set (batch 0); 0: batch 0 is not possible */
-    int64_t (*data_bytes)(const gs_config *c);                /* memory of the task's data, roughly from above */
+    int (*check)(const gs_config *c, gs_key *key, gs_err *e); /* what no single key knows; *key is the key to blame */
+    int (*train_size)(const gs_config *c);                    /* sequences of the whole training set; 0: there is none, every batch is fresh */
+    void (*layout)(gs_task *t);                               /* takes every buffer from the task's arena; run to measure, then to carve */
+    void (*open)(gs_task *t);                                 /* the strata and the data that never changes */
+    const gs_data *(*batch)(gs_task *t, int64_t step);        /* step from 1; no allocation */
+    const gs_data *(*set)(gs_task *t, gs_set_kind kind, int64_t step); /* NULL: the task has no such set */
 } gs_task_row;
 extern const gs_task_row gs_tasks[GS_TASK_COUNT];
 
