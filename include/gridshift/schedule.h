@@ -21,8 +21,9 @@ typedef struct gs_plan {
     double todo_s; /* sum of predicted seconds of the runs to do: core seconds */
 } gs_plan;
 
-/* state(context, run) says what the journal knows; NULL: everything is to do. */
-int gs_plan_make(const gs_grid *g, gs_state (*state)(void *context, const gs_run *run), void *context, gs_plan **out, gs_err *e);
+/* state(context, run) says what the journal knows; NULL: everything is to do. ablate: mask of GS_ABLATE, for the cost. */
+int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, const gs_run *run), void *context,
+                 gs_plan **out, gs_err *e);
 void gs_plan_close(gs_plan **p);
 /* The budget of the sweep file against what is left to do; the error has the numbers and what to change. */
 int gs_plan_within(const gs_plan *p, const gs_spec *s, gs_err *e);

@@ -33,14 +33,23 @@ int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e);
 typedef struct gs_journal gs_journal;
 /* Opens DIR/journal.jsonl for appending (made when missing); a torn last line is cut off. */
 int gs_journal_open(const char *dir, gs_journal **out, gs_err *e);
+/* What was cut off when it was opened, as a sentence; NULL: nothing. Borrowed. */
+const char *gs_journal_note(const gs_journal *j);
 int gs_journal_append(gs_journal *j, const char *json, gs_err *e); /* write, fsync */
 void gs_journal_close(gs_journal **j);
 
-/* All records of DIR, the last one of each id. Bad lines are skipped; *damage (may be NULL) gets a line of text for each. A missing journal is an
- * empty one. */
+/* DIR/lock: one master per folder. Taken whole or not at all; names host, boot and process. A lock whose process is gone
+ * from this host is taken over; one of another host is refused with what to do. */
+typedef struct gs_lock gs_lock;
+int gs_lock_take(const char *dir, gs_lock **out, gs_err *e);
+void gs_lock_release(gs_lock **l); /* nulls */
+
+/* All records of DIR, the last one of each id. Bad lines are skipped; *damage (may be NULL) gets a line of text
+ * for each. A missing journal is an empty one. */
 typedef struct gs_records {
     gs_record *at; /* (count), owned, in the journal's order */
     size_t count;
+    size_t *slots, slot_count; /* hash table of the ids, owned: index + 1, 0: free */
 } gs_records;
 int gs_records_load(const char *dir, gs_records *out, gs_buf *damage, gs_err *e);
 void gs_records_free(gs_records *r);
