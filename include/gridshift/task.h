@@ -1,7 +1,8 @@
 /* gridshift task: gs_config -> batches of (tokens, targets) and evaluation sets with their strata.
  *
  * Shapes: n sequences of T = length positions. Everything is local and a pure function of the config, the data seed and
- * the step. Sources: REFERENCE section 1.2; DESIGN sections 6 to 8. Adding a task is one file and one row of gs_tasks. */
+ * the step. Sources: REFERENCE section 1.2; DESIGN sections 6 to 8. Adding a task is one file and one row
+ * of the table in src/task/task.c. */
 #ifndef GRIDSHIFT_TASK_H
 #define GRIDSHIFT_TASK_H
 #include "gridshift/count.h"
@@ -30,18 +31,6 @@ typedef enum gs_set_kind {
 extern const char *const gs_set_split[4]; /* the split's stratum: "", "", "split=train", "split=all" */
 
 typedef struct gs_task gs_task;
-
-typedef struct gs_task_row {
-    const char *name;
-    gs_extent (*extent)(const gs_config *c);
-    int (*check)(const gs_config *c, gs_key *key, gs_err *e); /* what no single key knows; *key is the key to blame */
-    int (*train_size)(const gs_config *c);                    /* sequences of the whole training set; 0: there is none, every batch is fresh */
-    void (*layout)(gs_task *t);                               /* takes every buffer from the task's arena; run to measure, then to carve */
-    void (*open)(gs_task *t);                                 /* the strata and the data that never changes */
-    const gs_data *(*batch)(gs_task *t, int64_t step);        /* step from 1; no allocation */
-    const gs_data *(*set)(gs_task *t, gs_set_kind kind, int64_t step); /* NULL: the task has no such set */
-} gs_task_row;
-extern const gs_task_row gs_tasks[GS_TASK_COUNT];
 
 /* A task of one run; owns its data. c is canonical and checked, and borrowed until gs_task_close. */
 int gs_task_open(const gs_config *c, gs_task **out, gs_err *e);
