@@ -20,6 +20,18 @@ extern const gs_metric_row gs_metric_rows[]; /* ends with a NULL name */
 /* The row of a metric's full name; NULL when the name does not follow the grammar or the METRIC is unknown. */
 const gs_metric_row *gs_metric_find(const char *full_name);
 
+/* A full name taken apart. SUBJECT is clean, floor, or an ablation MODE_SITE: MODE zero, mean, resample; SITE ffn, attn,
+ * headN or expertN, with blockL_ before it when one layer is ablated alone (zero_block1_ffn). */
+typedef struct gs_metric_name {
+    char checkpoint[24], subject[40];
+    const gs_metric_row *row;
+    char stratum[64];              /* without the brackets; "": none */
+    int mode, site;                /* gs_mode and gs_site of an ablation; -1: clean or floor */
+    int block, index;              /* of an ablation: the layer, the head or expert; -1: none is named */
+    int64_t step;                  /* of a checkpoint stepN; -1: another checkpoint */
+} gs_metric_name;
+int gs_metric_parse(const char *full_name, gs_metric_name *out); /* 0, or -1: not in the grammar, or an unknown METRIC */
+
 typedef struct gs_metric {
     char *name; /* full name, owned */
     double value;

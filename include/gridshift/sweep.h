@@ -52,6 +52,8 @@ typedef struct gs_set {
 int gs_spec_load(const char *path, const gs_set *sets, int set_count, gs_spec **out, gs_err *e);
 void gs_spec_close(gs_spec **s); /* nulls */
 const char *gs_spec_name(const gs_spec *s);         /* `name:` of the file, else the file's name without .yaml */
+const char *gs_spec_path(const gs_spec *s);         /* as it was given to gs_spec_load; borrowed: error texts begin with it */
+bool gs_spec_narrowed(const gs_spec *s);            /* a --set was given: tables may have lost their runs or their baseline */
 const char *gs_spec_text(const gs_spec *s, size_t *length); /* the file, byte for byte; borrowed */
 uint32_t gs_spec_ablate(const gs_spec *s);          /* mask of GS_ABLATE; 0 when the file has no `ablate:` */
 double gs_spec_core_hours(const gs_spec *s);        /* budget.core_hours; 0: none */
