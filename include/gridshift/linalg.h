@@ -1,0 +1,79 @@
+/* gridshift linalg: the arithmetic of a training step. A library that any stage may include. Everything is local.
+ *
+ * Same bits on every processor: the kernels exist once as C and are compiled per instruction set (plain C, AVX2, AVX-512).
+ * Every element of a matrix product is one chain of fused multiply-adds over k in order; sums over an axis use 16 virtual
+ * lanes, added in a fixed tree; exp and erf are our own. The matrices are row-major, float32. M rows, N columns, K the
+ * summed dimension; ld is the distance of two rows in elements. */
+#ifndef GRIDSHIFT_LINALG_H
+#define GRIDSHIFT_LINALG_H
+#include "gridshift/base.h"
+
+typedef enum gs_gemm_op {
+    GS_NT, /* C(M,N) = A(M,K) B(N,K)^T:  y = x W^T */
+    GS_NN, /* C(M,N) = A(M,K) B(K,N):    dx = dy W */
+    GS_TN  /* C(M,N) = A(K,M)^T B(K,N):  dW = dy^T x */
+} gs_gemm_op;
+
+
+
+typedef struct gs_adamw {
+    float clip, beta1, beta2, eps;
+    float keep;      /* 1 - lr decay */
+    float step;      /* lr / (1 - beta1^t) */
+    float root;      /* 1 / sqrt(1 - beta2^t) */
+} gs_adamw;
+
+/* One instruction set's kernels. All arrays may be unaligned; n may be any number >= 0. */
+typedef struct gs_kernels {
+    const char *isa; /* "scalar", "avx2", "avx512" */
+    /* bias (N) or NULL starts each row; add: C is added to (bias must be NULL then). */
+    void (*gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+                 const float *bias, bool add);
+    void (*exp)(size_t n, const float *x, float *y);     /* at most 1.1 ulp off, 0 below -87.3; x <= 88 */
+    void (*erf)(size_t n, const float *x, float *y);     /* at most 2 ulp off */
+    void (*sigmoid)(size_t n, const float *x, float *y); /* at most 2.5 ulp off for x > -87 */
+    /* kind: GS_ACT_...; h = act(u); d = act'(u) when d is not NULL. d may be u. */
+    void (*activate)(int kind, size_t n, const float *u, float *h, float *d);
+    void (*add)(size_t n, const float *x, float *y);                          /* y += x */
+    void (*multiply)(size_t n, const float *x, float *y);                     /* y *= x */
+    void (*scale_add)(size_t n, float a, const float *x, float *y);           /* y = fma(a, x, y) */
+    void (*product)(size_t n, const float *x, const float *y, float *z);      /* z = x y */
+    float (*dot)(size_t n, const float *x, const float *y);                   /* sum x y, 16 lanes */
+    double (*square_sum)(size_t n, const float *x);                           /* sum x^2 in double, 16 lanes */
+    void (*column_sums)(int M, int N, const float *x, int ldx, float *y);     /* y(N) += sum over rows of x(M,N), in order */
+    /* Row-wise softmax of the first `use[m]` (or all N when use is NULL) columns; the others become 0. In place. */
+    void (*softmax)(int M, int N, float *x, int ldx, const int *use);
+    /* dx = p (dp - sum dp p), row-wise; dx may be dp. */
+    void (*softmax_back)(int M, int N, const float *p, const float *dp, float *dx, int ld);
+    /* Norms over rows of x(M,D): y = norm(x) w + b; stats (M,2): mean and 1/root. kind GS_NORM_RMS or GS_NORM_LAYER. */
+    void (*norm)(int kind, int M, int D, const float *x, const float *w, const float *b, float *y, float *stats);
+    /* dx += gradient; dw, db += (either may be NULL). */
+    void (*norm_back)(int kind, int M, int D, const float *x, const float *w, const float *stats, const float *dy, float *dx,
+                      float *dw, float *db);
+    /* Fused softmax and cross-entropy (DESIGN section 8): logits(R,C) become gradient x scale when grad; returns the sum of the losses
+     * in double; *right (R, may be NULL): 1 where the largest logit (ties: lower) is the target. */
+    double (*cross_entropy)(int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right);
+    /* One head of attention for one sequence. q, k, v, o rows have stride ld (T,K). w (T,ldw) keeps the weights; mask
+     * (T,ldw) is the dropout factor or NULL. scratch: gs_attention_scratch(T) floats. */
+    void (*attention)(int T, int K, bool causal, const float *q, const float *k, const float *v, int ld, float *o, int ldo,
+                      float *w, int ldw, const float *mask, float *scratch);
+    void (*attention_back)(int T, int K, const float *q, const float *k, const float *v, int ld, const float *w, int ldw, const float *mask,
+                           const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
+    /* One AdamW step over n elements (decoupled decay): g is scaled by clip first. */
+    void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a);
+} gs_kernels;
+
+/* The best set that this processor runs; GRIDSHIFT_ISA=scalar|avx2|avx512 forces one (an unknown or impossible one: NULL
+ * and *e). name NULL: from the environment. */
+const gs_kernels *gs_kernels_choose(const char *name, gs_err *e);
+/* Denormals flush to zero, rounding to nearest: the state that the promise of equal bits assumes. Call once per process. */
+void gs_numeric_start(void);
+
+size_t gs_attention_scratch(int T); /* floats */
+
+/* The same product through the installed BLAS, and as three plain loops with one fmaf chain per element (the oracle). */
+void gs_gemm_blas(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+                  const float *bias, bool add);
+void gs_gemm_ref(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+                 const float *bias, bool add);
+#endif

@@ -1,0 +1,276 @@
+/* Element-wise kernels, row-wise sums, softmax, norms, the loss and the optimiser, for one instruction set. */
+#include "gridshift/config.h"
+#include "kernels.h"
+#include "vec.h"
+
+/* -- element-wise: whole vectors, then a zero-padded rest, so that every element meets the same operations ------------ */
+
+#define EACH(n, BODY)                                                                                            \
+    do {                                                                                                          \
+        size_t i = 0;                                                                                             \
+        for (; i + W <= (n); i += W) { size_t c = W; (void)c; BODY }                                              \
+        if (i < (n)) { size_t c = (n) - i; BODY }                                                                 \
+    } while (0)
+#define IN(p) (c == W ? v_load((p) + i) : v_part((p) + i, c))
+#define OUT(p, value) do { V out_ = (value); if (c == W) v_store((p) + i, out_); else v_store_part((p) + i, out_, c); } while (0)
+
+static void k_exp(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_exp(IN(x)));); }
+static void k_erf(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_erf(IN(x)));); }
+static void k_sigmoid(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_sigmoid(IN(x)));); }
+static void k_add(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y) + IN(x));); }
+static void k_multiply(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y) * IN(x));); }
+static void k_scale_add(size_t n, float a, const float *x, float *y) { EACH(n, OUT(y, v_fma(v_all(a), IN(x), IN(y)));); }
+static void k_product(size_t n, const float *x, const float *y, float *z) { EACH(n, OUT(z, IN(x) * IN(y));); }
+
+/* gelu = x F(x), F the normal distribution; gelu' = F + x f. silu = x s; silu' = s (1 + x (1 - s)). */
+static void gelu(size_t n, const float *u, float *h, float *d)
+{
+    EACH(n, {
+        V x = IN(u);
+        V F = 0.5f * (1.0f + v_erf(x * 0x1.6a09e6p-1f));
+        OUT(h, x * F);
+        if (d) {
+            V f = v_exp(v_all(-0.5f) * x * x) * 0x1.988454p-2f;
+            OUT(d, v_fma(x, f, F));
+        }
+    });
+}
+
+static void silu(size_t n, const float *u, float *h, float *d)
+{
+    EACH(n, {
+        V x = IN(u);
+        V s = v_sigmoid(x);
+        OUT(h, x * s);
+        if (d) OUT(d, s * v_fma(x, 1.0f - s, v_all(1)));
+    });
+}
+
+static void relu(size_t n, const float *u, float *h, float *d)
+{
+    EACH(n, {
+        V x = IN(u);
+        VI on = x > 0;
+        OUT(h, v_choose(on, x, v_all(0)));
+        if (d) OUT(d, v_choose(on, v_all(1), v_all(0)));
+    });
+}
+
+static void identity(size_t n, const float *u, float *h, float *d)
+{
+    if (h != u) memcpy(h, u, n * sizeof *h);
+    if (d) EACH(n, OUT(d, v_all(1)););
+}
+
+static void k_activate(int kind, size_t n, const float *u, float *h, float *d)
+{
+    switch (kind) {
+    case GS_ACT_RELU: relu(n, u, h, d); break;
+    case GS_ACT_GELU: gelu(n, u, h, d); break;
+    case GS_ACT_SILU: silu(n, u, h, d); break;
+    default: identity(n, u, h, d);
+    }
+}
+
+static void k_adamw(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a)
+{
+    const V b1 = v_all(a->beta1), c1 = v_all(1 - a->beta1), b2 = v_all(a->beta2), c2 = v_all(1 - a->beta2);
+    EACH(n, {
+        V grad = IN(g) * a->clip;
+        V first = b1 * IN(m) + c1 * grad;
+        V second = b2 * IN(v) + c2 * grad * grad;
+        OUT(m, first);
+        OUT(v, second);
+        OUT(p, IN(p) * a->keep - a->step * first / (v_sqrt(second) * a->root + a->eps));
+    });
+}
+
+/* -- sums in 16 virtual lanes ------------------------------------------------------------------------------------------ */
+
+static inline void group(const float *x, size_t n, float fill, lanes *out)
+{
+    if (n >= LANES) {
+        memcpy(out, x, sizeof *out);
+        return;
+    }
+    float t[LANES];
+    for (int i = 0; i < LANES; i++) t[i] = fill;
+    memcpy(t, x, n * sizeof *x);
+    memcpy(out, t, sizeof t);
+}
+
+static float k_dot(size_t n, const float *x, const float *y)
+{
+    lanes acc = {0};
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes a, b;
+        group(x + i, n - i, 0, &a);
+        group(y + i, n - i, 0, &b);
+        for (int p = 0; p < PARTS; p++) acc.v[p] = v_fma(a.v[p], b.v[p], acc.v[p]);
+    }
+    return lanes_sum(&acc);
+}
+
+static float row_sum(size_t n, const float *x)
+{
+    lanes acc = {0};
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes a;
+        group(x + i, n - i, 0, &a);
+        for (int p = 0; p < PARTS; p++) acc.v[p] += a.v[p];
+    }
+    return lanes_sum(&acc);
+}
+
+static float row_max(size_t n, const float *x)
+{
+    lanes acc;
+    group(x, n, -INFINITY, &acc);
+    for (size_t i = LANES; i < n; i += LANES) {
+        lanes a;
+        group(x + i, n - i, -INFINITY, &a);
+        for (int p = 0; p < PARTS; p++) acc.v[p] = v_choose(a.v[p] > acc.v[p], a.v[p], acc.v[p]);
+    }
+    return lanes_max(&acc);
+}
+
+static double tree(double acc[LANES])
+{
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) acc[i] += acc[i + half];
+    return acc[0];
+}
+
+static double k_square_sum(size_t n, const float *x)
+{
+    double acc[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) acc[l] += (double)x[i + l] * x[i + l];
+    for (int l = 0; i < n; i++, l++) acc[l] += (double)x[i] * x[i];
+    return tree(acc);
+}
+
+static double double_sum(size_t n, const float *x)
+{
+    double acc[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) acc[l] += (double)x[i + l];
+    for (int l = 0; i < n; i++, l++) acc[l] += (double)x[i];
+    return tree(acc);
+}
+
+static void k_column_sums(int M, int N, const float *x, int ldx, float *y)
+{
+    for (int m = 0; m < M; m++) k_add((size_t)N, x + (ptrdiff_t)m * ldx, y);
+}
+
+/* -- softmax ------------------------------------------------------------------------------------------------------------ */
+
+/* x = exp(x - shift), n elements; the sum of the result */
+static float exp_shifted(size_t n, float shift, float *x)
+{
+    EACH(n, OUT(x, v_exp(IN(x) - shift)););
+    return row_sum(n, x);
+}
+
+void GS_SET(gs_k_softmax)(int M, int N, float *x, int ldx, const int *use)
+{
+    for (int m = 0; m < M; m++, x += ldx) {
+        size_t n = (size_t)(use ? use[m] : N);
+        float sum = exp_shifted(n, row_max(n, x), x);
+        EACH(n, OUT(x, IN(x) / sum););
+        memset(x + n, 0, ((size_t)N - n) * sizeof *x);
+    }
+}
+
+void GS_SET(gs_k_softmax_back)(int M, int N, const float *p, const float *dp, float *dx, int ld)
+{
+    for (int m = 0; m < M; m++, p += ld, dp += ld, dx += ld) {
+        float inner = k_dot((size_t)N, p, dp);
+        EACH((size_t)N, OUT(dx, IN(p) * (IN(dp) - inner)););
+    }
+}
+
+/* With e_j = exp(l_j - max) and S the sum over all but the target y: loss = log1p(S / e_y), and dl_y = -S / (S + e_y):
+ * no 1 - p, which would lose all digits once p rounds to 1. */
+static double one_loss(int C, float *l, int target, bool grad, float scale)
+{
+    float top = row_max((size_t)C, l);
+    bool right = l[target] >= top;
+    float gap = l[target] - top;
+    exp_shifted((size_t)C, top, l);
+    float own = l[target];
+    l[target] = 0;
+    double others = double_sum((size_t)C, l), total = others + (double)own;
+    if (grad) {
+        float each = (float)((double)scale / total);
+        EACH((size_t)C, OUT(l, IN(l) * each););
+        l[target] = (float)(-(double)scale * others / total);
+    }
+    return right ? gs_log1p(others) : gs_log(total) - (double)gap;
+}
+
+static int argmax(int C, const float *l)
+{
+    float top = row_max((size_t)C, l);
+    int i = 0;
+    while (i < C - 1 && l[i] != top) i++; /* a row of nan ends at C - 1 */
+    return i;
+}
+
+static double k_cross_entropy(int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right)
+{
+    double sum = 0;
+    for (int r = 0; r < R; r++, logits += C) {
+        if (right) right[r] = argmax(C, logits) == target[r];
+        sum += one_loss(C, logits, target[r], grad, scale);
+    }
+    return sum;
+}
+
+/* -- norms ---------------------------------------------------------------------------------------------------------------- */
+
+/* RMSNorm (Zhang & Sennrich 2019) with eps = 2^-23 inside the root, LayerNorm (Ba et al. 2016) with eps = 1e-5 and the
+ * biased variance: as torch has them. */
+static void k_norm(int kind, int M, int D, const float *x, const float *w, const float *b, float *y, float *stats)
+{
+    size_t n = (size_t)D;
+    for (int m = 0; m < M; m++, x += D, y += D, stats += 2) {
+        float mean = kind == GS_NORM_LAYER ? row_sum(n, x) / (float)D : 0;
+        EACH(n, OUT(y, IN(x) - mean););
+        float square = k_dot(n, y, y) / (float)D;
+        float root = 1 / sqrtf(square + (kind == GS_NORM_LAYER ? 1e-5f : 0x1p-23f));
+        if (b) EACH(n, OUT(y, v_fma(IN(y) * root, IN(w), IN(b))););
+        else EACH(n, OUT(y, IN(y) * root * IN(w)););
+        stats[0] = mean;
+        stats[1] = root;
+    }
+}
+
+/* With z = (x - mean) root and dz = dy w: dx = root (dz - mean(dz) - z mean(dz z)); RMSNorm has no mean(dz). */
+static void k_norm_back(int kind, int M, int D, const float *x, const float *w, const float *stats, const float *dy, float *dx,
+                        float *dw, float *db)
+{
+    enum { D_MOST = 8192 }; /* the key table's bound of model.d_model */
+    float z[D_MOST], dz[D_MOST];
+    size_t n = (size_t)D;
+    for (int m = 0; m < M; m++, x += D, dy += D, dx += D, stats += 2) {
+        float mean = stats[0], root = stats[1];
+        EACH(n, OUT(z, (IN(x) - mean) * root); OUT(dz, IN(dy) * IN(w)););
+        float slope = k_dot(n, dz, z) / (float)D, shift = kind == GS_NORM_LAYER ? row_sum(n, dz) / (float)D : 0;
+        if (dw) EACH(n, OUT(dw, v_fma(IN(dy), IN(z), IN(dw))););
+        if (db) k_add(n, dy, db);
+        EACH(n, OUT(dx, IN(dx) + root * (IN(dz) - shift - IN(z) * slope)););
+    }
+}
+
+#define GS_STRING_(x) #x
+#define GS_STRING(x) GS_STRING_(x)
+const gs_kernels GS_SET(gs_kernels) = {
+    .isa = GS_STRING(GS_ISA), .gemm = GS_SET(gs_k_gemm), .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .activate = k_activate,
+    .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
+    .column_sums = k_column_sums, .softmax = GS_SET(gs_k_softmax), .softmax_back = GS_SET(gs_k_softmax_back), .norm = k_norm,
+    .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),
+    .attention_back = GS_SET(gs_k_attention_back), .adamw = k_adamw};

@@ -1,0 +1,155 @@
+/* GEMM for the shapes of a training step: the right matrix is packed in panels of NR columns x KC rows (32 KB, level-1
+ * cache), and a block of MR x NR results stays in registers. Every element is one chain of fused multiply-adds over k
+ * in order, whatever MR, NR, KC and W are: a block that continues a chain starts from C. */
+#include "kernels.h"
+#include "vec.h"
+
+#if defined(GS_ISA_avx512)
+enum { MR = 12, NV = 2 };
+#elif defined(GS_ISA_avx2)
+enum { MR = 6, NV = 2 };
+#else
+enum { MR = 2, NV = 2 };
+#endif
+enum { NR = NV * W, KC = 256, MC = 96 };
+
+/* The left matrix as rows x k by two strides, so that its transpose is the same code. */
+typedef struct left { const float *at; ptrdiff_t row, k; } left;
+
+typedef struct block {
+    int K, N;            /* N: columns in use, at most nv W */
+    const float *panel;  /* (K, NR) packed */
+    float *C;
+    int ldc;
+    const float *bias;   /* at the panel's first column, or NULL */
+    bool add;            /* continue from C */
+} block;
+
+static inline V start(const block *b, const float *row, int j)
+{
+    const float *from = b->add ? row : b->bias;
+    if (!from) return v_all(0);
+    int rest = b->N - j * W;
+    return rest >= W ? v_load(from + j * W) : rest > 0 ? v_part(from + j * W, (size_t)rest) : v_all(0);
+}
+
+/* mr and nv are constants at every call, so the accumulators live in registers. */
+static inline __attribute__((always_inline)) void tile(const int mr, const int nv, const block *b, left a)
+{
+    V acc[MR][NV];
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) acc[i][j] = start(b, b->C + (ptrdiff_t)i * b->ldc, j);
+    const float *panel = b->panel, *at = a.at;
+    for (int k = 0; k < b->K; k++, panel += NR, at += a.k) {
+        V right[NV];
+        for (int j = 0; j < nv; j++) right[j] = v_load(panel + j * W);
+        for (int i = 0; i < mr; i++) {
+            V x = v_all(at[i * a.row]);
+            for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, right[j], acc[i][j]);
+        }
+    }
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) {
+            int rest = b->N - j * W;
+            float *to = b->C + (ptrdiff_t)i * b->ldc + j * W;
+            if (rest >= W) v_store(to, acc[i][j]);
+            else if (rest > 0) v_store_part(to, acc[i][j], (size_t)rest);
+        }
+}
+
+#define CASE(m) case m: if (b->N > W) tile(m, NV, b, a); else tile(m, 1, b, a); break;
+static void rows(int mr, const block *b, left a)
+{
+    switch (mr) {
+        CASE(1) CASE(2)
+#if !defined(GS_ISA_scalar)
+        CASE(3) CASE(4) CASE(5) CASE(6)
+#endif
+#if defined(GS_ISA_avx512)
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#endif
+    }
+}
+
+/* panel(k, j) = B(k, j) for columns in use, 0 beyond. B is (K,N), or (N,K) when transposed. */
+static void pack_right(bool transposed, int K, int N, const float *B, int ldb, float *panel)
+{
+    if (N < NR) memset(panel, 0, (size_t)K * NR * sizeof *panel);
+    if (!transposed) {
+        for (int k = 0; k < K; k++) memcpy(panel + (ptrdiff_t)k * NR, B + (ptrdiff_t)k * ldb, (size_t)N * sizeof *panel);
+        return;
+    }
+    int j = 0;
+    for (; j + 4 <= N; j += 4) {
+        const float *b0 = B + (ptrdiff_t)j * ldb, *b1 = b0 + ldb, *b2 = b1 + ldb, *b3 = b2 + ldb;
+        float *to = panel + j;
+        for (int k = 0; k < K; k++, to += NR) to[0] = b0[k], to[1] = b1[k], to[2] = b2[k], to[3] = b3[k];
+    }
+    for (; j < N; j++)
+        for (int k = 0; k < K; k++) panel[(ptrdiff_t)k * NR + j] = B[(ptrdiff_t)j * ldb + k];
+}
+
+/* MC columns of A(K,M) as consecutive groups of MR rows: so that the strided side is read once per panel of columns. */
+static void pack_left(int K, int M, const float *A, int lda, float *packed)
+{
+    for (int m = 0; m < M; m += MR)
+        for (int k = 0; k < K; k++)
+            for (int i = 0; i < MR; i++) *packed++ = m + i < M ? A[(ptrdiff_t)k * lda + m + i] : 0;
+}
+
+static void row_blocks(block b, int M, left a)
+{
+    for (int m = 0; m < M; m += MR) {
+        rows(M - m < MR ? M - m : MR, &b, a);
+        a.at += MR * a.row;
+        b.C += (ptrdiff_t)MR * b.ldc;
+    }
+}
+
+static void packed_blocks(block b, int M, const float *packed)
+{
+    for (int m = 0; m < M; m += MR) {
+        rows(M - m < MR ? M - m : MR, &b, (left){packed, 1, MR});
+        packed += (ptrdiff_t)MR * b.K;
+        b.C += (ptrdiff_t)MR * b.ldc;
+    }
+}
+
+static void columns(gs_gemm_op op, int M, int N, int K, left a, const float *packed, const float *B, int ldb, block b)
+{
+    _Alignas(64) float panel[KC * NR];
+    b.K = K;
+    b.panel = panel;
+    for (int n = 0; n < N; n += NR) {
+        b.N = N - n < NR ? N - n : NR;
+        pack_right(op == GS_NT, K, b.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
+        if (packed) packed_blocks(b, M, packed);
+        else row_blocks(b, M, a);
+        b.C += NR;
+        if (b.bias) b.bias += NR;
+    }
+}
+
+static void transposed_left(int M, int N, int K, const float *A, int lda, const float *B, int ldb, block b)
+{
+    _Alignas(64) float packed[MC * KC];
+    for (int m = 0; m < M; m += MC) {
+        int most = M - m < MC ? M - m : MC;
+        pack_left(K, most, A + m, lda, packed);
+        columns(GS_TN, most, N, K, (left){0}, packed, B, ldb, b);
+        b.C += (ptrdiff_t)MC * b.ldc;
+    }
+}
+
+void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+                       const float *bias, bool add)
+{
+    int k = 0;
+    do { /* at least once: K = 0 still writes bias or zeros */
+        int depth = K - k < KC ? K - k : KC;
+        block b = {.C = C, .ldc = ldc, .bias = k ? NULL : bias, .add = add || k > 0};
+        if (op == GS_TN) transposed_left(M, N, depth, A + (ptrdiff_t)k * lda, lda, B + (ptrdiff_t)k * ldb, ldb, b);
+        else columns(op, M, N, depth, (left){A + k, lda, 1}, NULL, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, b);
+        k += KC;
+    } while (k < K);
+}

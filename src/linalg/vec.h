@@ -1,0 +1,133 @@
+/* Vectors of the instruction set that this file is compiled for. W lanes; the result of an operation on a lane does not depend on W:
+ * +, -, *, / are IEEE, fused multiply-add is exact by intrinsic or fmaf, and the compiler may not contract. */
+#ifndef GS_VEC_H
+#define GS_VEC_H
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(GS_ISA_avx512) || defined(GS_ISA_avx2)
+#include <immintrin.h>
+#endif
+
+#if defined(GS_ISA_avx512)
+enum { W = 16 };
+#elif defined(GS_ISA_avx2)
+enum { W = 8 };
+#else
+enum { W = 4 };
+#endif
+enum { LANES = 16 }; /* virtual lanes of a sum, on every instruction set */
+
+typedef float V __attribute__((vector_size(W * 4)));
+typedef int32_t VI __attribute__((vector_size(W * 4)));
+
+static inline V v_fma(V a, V b, V c)
+{
+#if defined(GS_ISA_avx512)
+    return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(GS_ISA_avx2)
+    return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    for (int i = 0; i < W; i++) c[i] = fmaf(a[i], b[i], c[i]);
+    return c;
+#endif
+}
+
+static inline V v_sqrt(V a)
+{
+#if defined(GS_ISA_avx512)
+    return (V)_mm512_sqrt_ps((__m512)a);
+#elif defined(GS_ISA_avx2)
+    return (V)_mm256_sqrt_ps((__m256)a);
+#else
+    for (int i = 0; i < W; i++) a[i] = sqrtf(a[i]);
+    return a;
+#endif
+}
+
+static inline V v_load(const float *p) { V v; memcpy(&v, p, sizeof v); return v; }
+static inline void v_store(float *p, V v) { memcpy(p, &v, sizeof v); }
+static inline V v_all(float x) { return x - (V){0}; }
+static inline V v_part(const float *p, size_t n) { V v = {0}; memcpy(&v, p, n * 4); return v; } /* n < W floats, rest 0 */
+static inline void v_store_part(float *p, V v, size_t n) { memcpy(p, &v, n * 4); }
+static inline V v_choose(VI mask, V yes, V no) { return (V)((mask & (VI)yes) | (~mask & (VI)no)); }
+static inline V v_abs(V x) { return (V)((VI)x & 0x7fffffff); }
+
+/* exp: x = n ln2 + r, Taylor to r^7 (|r| <= 0.35: below 2e-9 relative), scaled by 2^n in two halves. */
+static inline V v_exp(V x)
+{
+    const V magic = v_all(0x1.8p23f);
+    VI tiny = x < -87.3f;
+    x = v_choose(tiny, v_all(-87.0f), x);
+    V t = v_fma(x, v_all(0x1.715476p+0f), magic);
+    VI n = (VI)t - (VI)magic;
+    V k = t - magic;
+    V r = v_fma(k, v_all(-0x1.62e400p-1f), x);
+    r = v_fma(k, v_all(-0x1.7f7d1cp-20f), r);
+    V p = v_all(1.0f / 5040);
+    p = v_fma(p, r, v_all(1.0f / 720));
+    p = v_fma(p, r, v_all(1.0f / 120));
+    p = v_fma(p, r, v_all(1.0f / 24));
+    p = v_fma(p, r, v_all(1.0f / 6));
+    p = v_fma(p, r, v_all(0.5f));
+    p = v_fma(p * r, r, r) + 1.0f;
+    VI half = n >> 1;
+    p = p * (V)((half + 127) << 23) * (V)((n - half + 127) << 23);
+    return v_choose(tiny, v_all(0), p);
+}
+
+/* erf: a + a P(a^2) up to 1; 1 - exp(Q(|a| - 2.5)) up to 4; 1 above. P and Q interpolate at Chebyshev nodes. */
+static inline V v_erf(V a)
+{
+    V s = a * a, t = v_abs(a);
+    V p = v_all(7.875874871e-05f);
+    p = v_fma(p, s, v_all(-8.016864303e-04f));
+    p = v_fma(p, s, v_all(5.189087242e-03f));
+    p = v_fma(p, s, v_all(-2.685421146e-02f));
+    p = v_fma(p, s, v_all(1.128359437e-01f));
+    p = v_fma(p, s, v_all(-3.761262596e-01f));
+    p = v_fma(p, s, v_all(1.283791661e-01f));
+    p = v_fma(p, a, a);
+    V u = v_choose(t > 4.0f, v_all(1.5f), t - 2.5f);
+    V q = v_all(1.637151399e-06f);
+    q = v_fma(q, u, v_all(-1.331501426e-05f));
+    q = v_fma(q, u, v_all(7.729137724e-05f));
+    q = v_fma(q, u, v_all(-4.201225238e-04f));
+    q = v_fma(q, u, v_all(2.165303566e-03f));
+    q = v_fma(q, u, v_all(-1.085854135e-02f));
+    q = v_fma(q, u, v_all(-9.438937306e-01f));
+    q = v_fma(q, u, v_all(-5.352680683e+00f));
+    q = v_fma(q, u, v_all(-7.806815147e+00f));
+    V large = 1.0f - v_exp(q);
+    large = (V)((VI)large | ((VI)a & (VI)v_all(-0.0f)));
+    return v_choose(t > 1.0f, large, p);
+}
+
+static inline V v_sigmoid(V x)
+{
+    V e = v_exp(-v_abs(x)); /* in (0, 1]: no overflow */
+    return v_choose(x < 0, e, v_all(1)) / (1.0f + e);
+}
+
+/* Sums of 16 virtual lanes: acc[i] holds lanes i W .. i W + W - 1. The tree: lane l + lane l + 8, then + 4, + 2, + 1. */
+enum { PARTS = LANES / W };
+typedef struct lanes { V v[PARTS]; } lanes;
+
+static inline float lanes_sum(const lanes *a)
+{
+    float x[LANES];
+    memcpy(x, a, sizeof x);
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) x[i] += x[i + half];
+    return x[0];
+}
+static inline float lanes_max(const lanes *a)
+{
+    float x[LANES];
+    memcpy(x, a, sizeof x);
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
+    return x[0];
+}
+#endif

@@ -1,0 +1,186 @@
+/* Every kernel of every instruction set against a plain computation in double, and bit for bit against the others. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gridshift/config.h"
+#include "gridshift/linalg.h"
+
+static const gs_kernels *sets[3];
+static int set_count;
+
+static float *noise(size_t n, uint32_t stream)
+{
+    float *x = gs_alloc(n + 1, sizeof *x);
+    for (size_t i = 0; i < n; i++) x[i] = (float)gs_rng_normal(gs_rng_of(1, GS_RNG_INIT), stream, 0, (uint32_t)i);
+    return x;
+}
+
+static void all_sets(void **state)
+{
+    (void)state;
+    const char *names[] = {"avx512", "avx2", "scalar"};
+    gs_err e;
+    for (int i = 0; i < 3; i++) {
+        const gs_kernels *k = gs_kernels_choose(names[i], &e);
+        if (k) sets[set_count++] = k;
+    }
+    assert_true(set_count >= 1);
+    assert_null(gs_kernels_choose("nonsense", &e));
+    assert_non_null(strstr(e.text, "GRIDSHIFT_ISA=nonsense"));
+}
+
+static void one_gemm(gs_gemm_op op, int M, int N, int K, bool add, bool with_bias)
+{
+    float *A = noise((size_t)M * K, 1), *B = noise((size_t)N * K, 2), *bias = noise((size_t)N, 3);
+    float *want = noise((size_t)M * N, 4), *blas = noise((size_t)M * N, 4);
+    int lda = op == GS_TN ? M : K, ldb = op == GS_NT ? K : N;
+    gs_gemm_ref(op, M, N, K, A, lda, B, ldb, want, N, with_bias ? bias : NULL, add);
+    gs_gemm_blas(op, M, N, K, A, lda, B, ldb, blas, N, with_bias ? bias : NULL, add);
+    for (int i = 0; i < M * N; i++) assert_true(fabsf(blas[i] - want[i]) < 1e-4f * (1 + sqrtf((float)K)));
+    for (int s = 0; s < set_count; s++) {
+        float *got = noise((size_t)M * N, 4);
+        sets[s]->gemm(op, M, N, K, A, lda, B, ldb, got, N, with_bias ? bias : NULL, add);
+        assert_memory_equal(got, want, (size_t)M * N * sizeof *got);
+        free(got);
+    }
+    free(A), free(B), free(bias), free(want), free(blas);
+}
+
+static void gemm_is_the_reference_bit_for_bit(void **state)
+{
+    (void)state;
+    const int shapes[][3] = {{1, 1, 1}, {12, 32, 256}, {13, 33, 257}, {5, 12, 64}, {100, 4, 24}, {97, 170, 64}, {24, 48, 600}, {200, 65, 3}, {7, 16, 0}, {37, 31, 513}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int op = 0; op < 3; op++) {
+            one_gemm((gs_gemm_op)op, shapes[i][0], shapes[i][1], shapes[i][2], false, false);
+            one_gemm((gs_gemm_op)op, shapes[i][0], shapes[i][1], shapes[i][2], true, false);
+            one_gemm((gs_gemm_op)op, shapes[i][0], shapes[i][1], shapes[i][2], false, true);
+        }
+}
+
+static double ulps(float got, double want)
+{
+    int exponent;
+    frexp(want, &exponent);
+    if (want == 0) return got == 0 ? 0 : INFINITY;
+    return fabs((double)got - want) / ldexp(1, (exponent < -125 ? -125 : exponent) - 24);
+}
+
+typedef void (*function)(size_t, const float *, float *);
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+/* Every 1,009th float32 in the range (all of them with GRIDSHIFT_EXHAUSTIVE=1): the largest error in ulp. */
+static double worst_ulp(function f, double (*truth)(double), float low, float high)
+{
+    uint32_t stride = getenv("GRIDSHIFT_EXHAUSTIVE") ? 1 : 1009;
+    double worst = 0;
+    for (uint64_t bits = 0; bits < 0x100000000ull; bits += stride) {
+        uint32_t b = (uint32_t)bits;
+        float x, y;
+        memcpy(&x, &b, 4);
+        if (!(x >= low && x <= high) || (x != 0 && fabsf(x) < 1e-37f)) continue;
+        f(1, &x, &y);
+        double u = ulps(y, truth((double)x));
+        if (u > worst) worst = u;
+    }
+    return worst;
+}
+
+static void functions_keep_their_ulp(void **state)
+{
+    (void)state;
+    const gs_kernels *k = sets[0];
+    double e = worst_ulp(k->exp, exp, -87, 88), r = worst_ulp(k->erf, erf, -10, 10), s = worst_ulp(k->sigmoid, sigmoid, -86, 86);
+    printf("# %s: exp %.2f ulp, erf %.2f ulp, sigmoid %.2f ulp\n", k->isa, e, r, s);
+    assert_true(e <= 1.1 && r <= 2 && s <= 2.5);
+}
+
+/* Runs one kernel on every set and compares the bytes with the first one's. */
+#define SAME(n, out, CALL)                                                                       \
+    do {                                                                                          \
+        float *first = NULL;                                                                      \
+        for (int s = 0; s < set_count; s++) {                                                     \
+            const gs_kernels *k = sets[s];                                                        \
+            float *out = noise((size_t)(n), 9);                                                   \
+            CALL;                                                                                 \
+            if (first) assert_memory_equal(first, out, (size_t)(n) * sizeof *out), free(out);     \
+            else first = out;                                                                     \
+        }                                                                                         \
+        free(first);                                                                              \
+    } while (0)
+
+static void sets_agree_bit_for_bit(void **state)
+{
+    (void)state;
+    enum { M = 7, N = 37, n = M * N };
+    float *x = noise(n, 1), *y = noise(n, 2), *w = noise(N, 3), *b = noise(N, 4);
+    for (int i = 0; i < n; i++) x[i] *= 4;
+    for (int kind = 0; kind < 4; kind++) SAME(2 * n, out, k->activate(kind, n, x, out, out + n));
+    SAME(n, out, k->exp(n, x, out));
+    SAME(n, out, k->add(n, x, out));
+    SAME(n, out, k->scale_add(n, 0.3f, x, out));
+    SAME(n, out, out[0] = k->dot(n, x, y));
+    SAME(n, out, out[0] = (float)k->square_sum(n, x));
+    SAME(n, out, k->column_sums(M, N, x, N, out));
+    SAME(n, out, k->softmax(M, N, out, N, NULL));
+    SAME(n, out, k->softmax_back(M, N, x, y, out, N));
+    SAME(n + 2 * M, out, k->norm(GS_NORM_LAYER, M, N, x, w, b, out, out + n));
+    SAME(n + 2 * M, out, k->norm(GS_NORM_RMS, M, N, x, w, NULL, out, out + n));
+    SAME(n + 2 * N, out, k->norm_back(GS_NORM_LAYER, M, N, x, w, b, y, out, out + n, out + n + N));
+    const int32_t target[M] = {0, 36, 5, 16, 17, 3, 2};
+    SAME(n + 1, out, out[n] = (float)k->cross_entropy(M, N, out, target, true, 0.1f, NULL));
+    const gs_adamw a = {0.5f, 0.9f, 0.999f, 1e-8f, 0.99f, 0.001f, 3};
+    SAME(3 * n, out, k->multiply(n, out + 2 * n, out + 2 * n); k->adamw(n, out, x, out + n, out + 2 * n, &a));
+    free(x), free(y), free(w), free(b);
+}
+
+static void softmax_sums_to_one(void **state)
+{
+    (void)state;
+    const int use[3] = {1, 17, 20};
+    float *x = noise(60, 5);
+    sets[0]->softmax(3, 20, x, 20, use);
+    for (int m = 0; m < 3; m++) {
+        double sum = 0;
+        for (int j = 0; j < 20; j++) {
+            sum += (double)x[m * 20 + j];
+            if (j >= use[m]) assert_true(x[m * 20 + j] == 0);
+        }
+        assert_true(fabs(sum - 1) < 1e-6);
+    }
+    free(x);
+}
+
+static void cross_entropy_keeps_small_losses(void **state)
+{
+    (void)state;
+    float sure[3] = {0, 40, 1}, wrong[3] = {5, -3, 0}, tie[3] = {1, 1, 0};
+    const int32_t one = 1;
+    uint8_t right;
+    double loss = sets[0]->cross_entropy(1, 3, sure, &one, true, 1, &right);
+    double want = log1p(exp(-40) + exp(-39));
+    assert_true(fabs(loss / want - 1) < 1e-6 && right == 1);
+    assert_true(fabs((double)sure[1] / -want - 1) < 1e-6 && sure[0] > 0);
+    loss = sets[0]->cross_entropy(1, 3, wrong, &one, true, 1, &right);
+    assert_true(fabs(loss - (log(exp(5) + exp(-3) + 1) + 3)) < 1e-6 && right == 0);
+    assert_true(fabsf(wrong[0] + wrong[1] + wrong[2]) < 1e-6f);
+    sets[0]->cross_entropy(1, 3, tie, &one, false, 1, &right);
+    assert_int_equal(right, 0); /* ties break to the lower index */
+}
+
+int main(void)
+{
+    gs_numeric_start();
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_sets), cmocka_unit_test(gemm_is_the_reference_bit_for_bit),
+                                       cmocka_unit_test(functions_keep_their_ulp), cmocka_unit_test(sets_agree_bit_for_bit),
+                                       cmocka_unit_test(softmax_sums_to_one), cmocka_unit_test(cross_entropy_keeps_small_losses)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
