@@ -16,8 +16,8 @@ static int check(const gs_config *c, gs_key *key, gs_err *e)
 {
     if (length_of(c) <= alphabet_of(c)) return 0;
     *key = GS_TASK_LENGTH;
-    return gs_error(e, "task.length %d is more than task.alphabet %d: a sequence of distinct tokens must be possible; shorten it, or enlarge the alphabet",
-                    length_of(c), alphabet_of(c));
+    return gs_error(e, "task.length %d is more than task.alphabet %d: a sequence of distinct tokens must be possible; "
+                    "shorten it, or enlarge the alphabet", length_of(c), alphabet_of(c));
 }
 
 /* -- drawing --------------------------------------------------------------------------------------------------- */

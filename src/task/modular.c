@@ -15,8 +15,8 @@ static int check(const gs_config *c, gs_key *key, gs_err *e)
     int train = train_size(c), pairs = pairs_of(c);
     if (train > 0 && train < pairs) return 0;
     *key = GS_TASK_FRACTION;
-    return gs_error(e, "task.train_fraction leaves %d of %d pairs for training and %d for the test: both need one; change the fraction or task.modulus",
-                    train, pairs, pairs - train);
+    return gs_error(e, "task.train_fraction leaves %d of %d pairs for training and %d for the test: both need one; "
+                    "change the fraction or task.modulus", train, pairs, pairs - train);
 }
 
 /* -- the data -------------------------------------------------------------------------------------------------- */
@@ -80,7 +80,8 @@ static void open_modular(gs_task *t)
 
 static const gs_data *batch(gs_task *t, int64_t step)
 {
-    if (gs_int(t->config, GS_TRAIN_BATCH)) gs_data_pick(gs_rng_of(gs_data_seed(t->config), GS_RNG_BATCH), (uint64_t)step, &t->train, &t->batch);
+    gs_rng r = gs_rng_of(gs_data_seed(t->config), GS_RNG_BATCH);
+    if (gs_int(t->config, GS_TRAIN_BATCH)) gs_data_pick(r, (uint64_t)step, &t->train, &t->batch);
     return &t->batch;
 }
 

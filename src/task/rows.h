@@ -35,7 +35,7 @@ typedef struct gs_task_row {
     const char *name;
     gs_extent (*extent)(const gs_config *c);
     int (*check)(const gs_config *c, gs_key *key, gs_err *e); /* what no single key knows; *key is the key to blame */
-    int (*train_size)(const gs_config *c);                    /* sequences of the whole training set; 0: there is none, every batch is fresh */
+    int (*train_size)(const gs_config *c);                    /* sequences of the training set; 0: every batch is fresh */
     void (*layout)(gs_task *t);                               /* takes every buffer from the task's arena; run to measure, then to carve */
     void (*open)(gs_task *t);                                 /* the strata and the data that never changes */
     const gs_data *(*batch)(gs_task *t, int64_t step);        /* step from 1; no allocation */

@@ -29,7 +29,8 @@ int gs_task_check(const gs_config *c, gs_key *key, gs_err *e)
     if (row_of(c)->check(c, key, e)) return -1;
     if (gs_batch_size(c)) return 0;
     *key = GS_TRAIN_BATCH;
-    return gs_error(e, "train.batch 0 means the whole training set, which task %s does not have: give the sequences of a step", row_of(c)->name);
+    return gs_error(e, "train.batch 0 means the whole training set, which task %s does not have: give the sequences of a step",
+                    row_of(c)->name);
 }
 
 /* An arena that only measures: with no base, every array of *t is NULL. */
