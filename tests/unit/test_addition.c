@@ -145,7 +145,8 @@ static void two_operands_counts(void **state)
     const gs_data *d = gs_task_set(t, GS_SET_TEST, 0);
     const struct { const char *name; int count; } table[] = {
         {"digit=0,sub=ba", 10000}, {"digit=0,sub=mc1", 4500}, {"digit=0,sub=ms9", 1000},
-        {"digit=1,sub=ba", 5500}, {"digit=1,sub=uc1", 4050}, {"digit=1,sub=us9", 450}, {"digit=1,sub=ms9", 1000}, {"digit=2,sub=uc1", 4950}, {"cascade=2", 450}, {"digit=2", 10000}};
+        {"digit=1,sub=ba", 5500}, {"digit=1,sub=uc1", 4050}, {"digit=1,sub=us9", 450}, {"digit=1,sub=ms9", 1000},
+        {"digit=2,sub=uc1", 4950}, {"cascade=2", 450}, {"digit=2", 10000}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) assert_int_equal(members(t, d, table[i].name), table[i].count);
     gs_task_close(&t);
 }
