@@ -1,0 +1,92 @@
+/* journal.jsonl, the writing side: the backbone of a sweep. A run that was appended is never computed again.
+ *
+ * Invariants: a line is "CRC32-hex8 JSON\n"; a line that was reported as written is on the disk; what is after the last
+ * newline was never reported as written, so that it may be cut off. One writer: the holder of the folder's lock. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gridshift/store.h"
+
+struct gs_journal {
+    int fd;
+    char *path; /* owned */
+    char *note; /* owned; NULL: nothing was cut off */
+};
+
+/* -> the bytes up to and with the last newline, or -1. */
+static off_t sound_length(int fd, off_t size)
+{
+    char block[4096];
+    for (off_t end = size; end > 0;) {
+        off_t begin = end > (off_t)sizeof block ? end - (off_t)sizeof block : 0;
+        ssize_t n = pread(fd, block, (size_t)(end - begin), begin);
+        if (n < 0 && errno == EINTR) continue;
+        if (n != end - begin) return -1;
+        const char *newline = memrchr(block, '\n', (size_t)n);
+        if (newline) return begin + (newline - block) + 1;
+        end = begin;
+    }
+    return 0;
+}
+
+static int cut_torn_line(gs_journal *j, gs_err *e)
+{
+    off_t size = lseek(j->fd, 0, SEEK_END), sound = size < 0 ? -1 : sound_length(j->fd, size);
+    if (sound < 0) return gs_error(e, "%s: cannot read it: %s", j->path, strerror(errno));
+    if (sound == size) return 0;
+    if (ftruncate(j->fd, sound) || fsync(j->fd)) return gs_error(e, "%s: cannot cut off its torn last line: %s", j->path, strerror(errno));
+    j->note = gs_text("%s: cut off %lld bytes of a line that was never finished; its run will be run again", j->path, (long long)(size - sound));
+    return 0;
+}
+
+int gs_journal_open(const char *dir, gs_journal **out, gs_err *e)
+{
+    gs_journal *j = gs_alloc(1, sizeof *j);
+    j->path = gs_text("%s/journal.jsonl", dir);
+    j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int failed = j->fd < 0 ? gs_error(e, "%s: cannot open it for writing: %s", j->path, strerror(errno)) : cut_torn_line(j, e);
+    if (!failed) failed = gs_folder_sync(dir, e); /* the file's own entry in the folder */
+    if (failed) gs_journal_close(&j);
+    *out = j;
+    return failed;
+}
+
+const char *gs_journal_note(const gs_journal *j) { return j->note; }
+
+static int write_whole(int fd, const char *bytes, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        ssize_t n = write(fd, bytes + at, length - at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        at += (size_t)n;
+    }
+    return fsync(fd);
+}
+
+int gs_journal_append(gs_journal *j, const char *json, gs_err *e)
+{
+    gs_buf line = {0};
+    gs_buf_add(&line, "%08x %s\n", (unsigned)gs_crc32(json, strlen(json)), json);
+    off_t before = lseek(j->fd, 0, SEEK_END);
+    int failed = before < 0 || write_whole(j->fd, line.text, line.length);
+    gs_buf_free(&line);
+    if (!failed) return 0;
+    int why = errno;
+    if (before >= 0 && ftruncate(j->fd, before)) before = -1; /* a part of a line would spoil the next one too */
+    return gs_error(e, "%s: cannot append to it: %s%s", j->path, strerror(why),
+                    before < 0 ? "; its last line may be torn, which the next start repairs" : "");
+}
+
+void gs_journal_close(gs_journal **j)
+{
+    if (!*j) return;
+    if ((*j)->fd >= 0) close((*j)->fd);
+    free((*j)->path);
+    free((*j)->note);
+    free(*j);
+    *j = NULL;
+}
