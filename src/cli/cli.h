@@ -1,0 +1,121 @@
+/* gridshift cli: argv -> one call of the stages -> terminal and exit code.
+ *
+ * The only folder that parses argv, prints to the terminal, or chooses an exit code. One file per subcommand; main.c holds
+ * the table of them. Everything is local unless it says otherwise. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+#include <stdio.h>
+
+#include "gridshift/schedule.h"
+#include "gridshift/store.h"
+#include "gridshift/tables.h"
+
+enum {
+    GS_EXIT_FINE = 0,
+    GS_EXIT_BUG = 1,     /* ours, or a broken machine */
+    GS_EXIT_INPUT = 2,   /* bad input: nothing was started */
+    GS_EXIT_FAILED = 3,  /* some runs failed */
+    GS_EXIT_STOPPED = 75 /* stopped early; the same command continues */
+};
+
+/* -- commands ---------------------------------------------------------------------------------------------- */
+
+typedef struct gs_command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; -> exit code */
+    const char *doc;
+} gs_command;
+
+/* Finds argv[1] in the table, which ends with a NULL name, and runs it; -> exit code. */
+int gs_cli_main(const gs_command *commands, int argc, char **argv);
+
+int gs_cmd_plan(int argc, char **argv);
+int gs_cmd_run(int argc, char **argv); /* collective under mpirun or srun */
+int gs_cmd_status(int argc, char **argv);
+int gs_cmd_tables(int argc, char **argv);
+int gs_cmd_show(int argc, char **argv);
+int gs_cmd_eval(int argc, char **argv);
+int gs_cmd_keys(int argc, char **argv);
+int gs_cmd_doctor(int argc, char **argv);
+
+/* One run: train, measure, write DIR/runs/ID/. Never fails (a failure is in the record) and prints nothing. *out is owned by
+ * the caller (gs_record_free); its host, rank and wall_s are the caller's to fill. */
+void gs_execute(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out);
+
+/* -- options (common.c) ------------------------------------------------------------------------------------ */
+
+typedef struct gs_sets { /* every --set, in order */
+    gs_set *at;          /* (count), owned; the texts are borrowed from argv or from `text` */
+    int count;
+    char *text;          /* owned: the file that they came from, or NULL */
+} gs_sets;
+void gs_sets_add(gs_sets *s, const char *text);
+void gs_sets_free(gs_sets *s);
+
+typedef enum gs_option_kind { GS_OPTION_FLAG, GS_OPTION_TEXT, GS_OPTION_SETS } gs_option_kind;
+typedef struct gs_option {
+    const char *name; /* without "--"; NULL ends the table */
+    char letter;      /* 0: none */
+    gs_option_kind kind;
+    void *target;         /* bool *, const char ** or gs_sets * */
+    const char *argument; /* what --help calls the argument; NULL for a flag */
+    const char *doc;
+} gs_option;
+typedef struct gs_usage {
+    const char *synopsis; /* "plan [options] SWEEP" */
+    const char *about;    /* a sentence or two for --help */
+    const gs_option *options;
+    int least, most; /* operands */
+} gs_usage;
+
+/* Parses by getopt_long; operands gets up to `most` borrowed words, NULL for the absent ones. False: leave with *code
+ * (--help was printed, or what is wrong). */
+bool gs_cli_parse(const gs_usage *u, int argc, char **argv, const char **operands, int *code);
+/* A whole number of at least `least` for option --name, or a message and false. */
+bool gs_cli_int(const char *name, const char *text, int least, int *out);
+/* "gridshift: TEXT" on stderr; -> GS_EXIT_INPUT. */
+int gs_cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The word of the list (ends with NULL) nearest by edit distance; NULL when none is near. */
+const char *gs_cli_nearest(const char *word, const char *const *list);
+
+/* -- text on the terminal (text.c) ------------------------------------------------------------------------- */
+
+/* Aligned columns: the first row is the heading; a column of numbers is set to the right. Zero-initialise with columns. */
+typedef struct gs_cells {
+    int columns;
+    size_t count; /* cells added so far */
+    char **cell;  /* (count), owned */
+} gs_cells;
+void gs_cells_add(gs_cells *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void gs_cells_print(const gs_cells *t, FILE *to);
+void gs_cells_free(gs_cells *t);
+
+const char *gs_bytes_text(int64_t bytes, char out[32]);     /* "1.5 MiB" */
+const char *gs_seconds_text(double seconds, char out[32]); /* "0.4 s", "42 s", "3:05", "2:03:05" */
+
+/* -- a sweep and what its folder knows of it (session.c) --------------------------------------------------- */
+
+typedef struct gs_session {
+    gs_spec *spec;
+    gs_grid *grid;
+    gs_plan *plan;      /* NULL until gs_session_plan */
+    gs_records records; /* of the folder */
+    gs_buf damage;      /* a line for each bad line of the journal */
+} gs_session; /* zero-initialise */
+/* Reads, expands and checks everything that needs no result. */
+int gs_session_read(gs_session *s, const char *path, const gs_sets *sets, gs_err *e);
+/* The sweep that a folder holds: DIR/spec.yaml and DIR/set.txt. */
+int gs_session_read_folder(gs_session *s, const char *dir, gs_err *e);
+/* The journal of dir (NULL: none) -> states and plan; may be called again for the newest state. retry: failed runs are
+ * to do. */
+int gs_session_plan(gs_session *s, const char *dir, bool retry, gs_err *e);
+void gs_session_close(gs_session *s);
+/* DIR/{spec.yaml, set.txt, plan.csv}. */
+int gs_session_save(const gs_session *s, const char *dir, const gs_sets *sets, gs_err *e);
+/* DIR/tables/, DIR/results.csv and DIR/timings.csv from the planned session; *screen gets the tables. */
+int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf *screen, gs_err *e);
+/* "ffn.kind=moe seed=3": the varying keys that the run has; owned by the caller. */
+char *gs_session_label(const gs_session *s, const gs_config *c);
+/* The runs that failed and why, one a line. */
+void gs_session_failures(const gs_session *s, FILE *to);
+#endif

@@ -1,0 +1,143 @@
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+typedef struct totals {
+    int64_t bytes_most, train_flops;
+    double predicted_s;
+} totals;
+
+static totals totals_of(const gs_plan *p)
+{
+    totals t = {0};
+    for (int i = 0; i < p->count; i++) {
+        const gs_counts *n = &p->runs[i].counts;
+        t.bytes_most = n->bytes > t.bytes_most ? n->bytes : t.bytes_most;
+        t.train_flops += n->train_flops;
+        t.predicted_s += p->runs[i].predicted_s;
+    }
+    return t;
+}
+
+static const char *const state_names[] = {[GS_TODO] = "todo", [GS_DONE] = "done", [GS_FAILED] = "failed"};
+
+static void add_row(gs_cells *cells, const gs_planned *run, const gs_grid *g)
+{
+    char text[64];
+    gs_cells_add(cells, "%.12s", run->run->id);
+    for (int i = 0; i < g->varying_count; i++)
+        gs_cells_add(cells, "%s", gs_value_text(g->varying[i], run->run->config.v[g->varying[i]], text));
+    gs_cells_add(cells, "%lld", (long long)run->counts.params_total);
+    gs_cells_add(cells, "%lld", (long long)run->counts.params_active);
+    gs_cells_add(cells, "%lld", (long long)run->counts.flops_per_token);
+    gs_cells_add(cells, "%s", gs_bytes_text(run->counts.bytes, text));
+    gs_cells_add(cells, "%.3g", run->predicted_s);
+    gs_cells_add(cells, "%s", state_names[run->state]);
+}
+
+static void print_text(const gs_session *s)
+{
+    const gs_grid *g = s->grid;
+    static const char *const heads[] = {"params", "active", "FLOPs/token", "memory", "seconds", "state"};
+    gs_cells cells = {.columns = 1 + g->varying_count + 6};
+    gs_cells_add(&cells, "id");
+    for (int i = 0; i < g->varying_count; i++)
+        gs_cells_add(&cells, "%s", gs_keys[g->varying[i]].name);
+    for (int i = 0; i < 6; i++)
+        gs_cells_add(&cells, "%s", heads[i]);
+    for (int i = 0; i < s->plan->count; i++)
+        add_row(&cells, s->plan->runs + i, g);
+    totals t = totals_of(s->plan);
+    char memory[32];
+    printf("%s\n\n", g->formula);
+    gs_cells_print(&cells, stdout);
+    printf("\n%d runs: %d done, %d failed, %d to do; %.3g training FLOPs; at most %s a run\n", s->plan->count, s->plan->done, s->plan->failed,
+           s->plan->todo, (double)t.train_flops, gs_bytes_text(t.bytes_most, memory));
+    printf("predicted: %.3g core hours in all, %.3g still to do\n", t.predicted_s / 3600, s->plan->todo_s / 3600);
+    gs_cells_free(&cells);
+}
+
+static json_t *value_json(gs_key key, gs_value v)
+{
+    char text[64];
+    if (gs_keys[key].type == GS_TYPE_INT)
+        return json_integer(v.i);
+    if (gs_keys[key].type == GS_TYPE_REAL)
+        return json_real(v.r);
+    if (gs_keys[key].type == GS_TYPE_BOOL)
+        return json_boolean(v.i);
+    return json_string(gs_value_text(key, v, text));
+}
+
+static json_t *run_json(const gs_planned *run, const gs_grid *g)
+{
+    json_t *varying = json_object();
+    for (int i = 0; i < g->varying_count; i++) {
+        gs_value v = run->run->config.v[g->varying[i]];
+        if (v.set)
+            json_object_set_new(varying, gs_keys[g->varying[i]].name, value_json(g->varying[i], v));
+    }
+    const gs_counts *n = &run->counts;
+    json_t *row = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:s}", "id", run->run->id, "varying", varying, "params_total",
+                            (json_int_t)n->params_total, "params_active", (json_int_t)n->params_active, "flops_per_token",
+                            (json_int_t)n->flops_per_token, "train_flops", (json_int_t)n->train_flops, "bytes", (json_int_t)n->bytes,
+                            "predicted_s", run->predicted_s, "state", state_names[run->state]);
+    if (run->run->matched)
+        json_object_set_new(row, "mismatch", json_real(run->run->mismatch));
+    return row;
+}
+
+static void print_json(const gs_session *s)
+{
+    json_t *runs = json_array();
+    for (int i = 0; i < s->plan->count; i++)
+        json_array_append_new(runs, run_json(s->plan->runs + i, s->grid));
+    totals t = totals_of(s->plan);
+    json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o}", "name", gs_spec_name(s->spec), "formula", s->grid->formula,
+                            "count", s->plan->count, "duplicates", s->grid->duplicates, "done", s->plan->done, "failed", s->plan->failed,
+                            "todo", s->plan->todo, "core_hours", t.predicted_s / 3600, "todo_core_hours", s->plan->todo_s / 3600, "runs", runs);
+    char *text = json_dumps(all, JSON_INDENT(1));
+    puts(text);
+    free(text);
+    json_decref(all);
+}
+
+static void print_csv(const gs_session *s)
+{
+    gs_buf csv = {0};
+    gs_plan_csv(s->plan, s->grid, &csv);
+    fwrite(csv.text, 1, csv.length, stdout);
+    gs_buf_free(&csv);
+}
+
+int gs_cmd_plan(int argc, char **argv)
+{
+    gs_sets sets = {0};
+    const char *dir = NULL, *sweep;
+    bool csv = false, json = false;
+    const gs_option options[] = {
+        {"output", 'o', GS_OPTION_TEXT, &dir, "DIR", "the folder whose journal says what is done (default: runs/NAME)"},
+        {"set", 0, GS_OPTION_SETS, &sets, "KEY=V[,V]", "replace a default, or keep only these values of a listed axis; may be repeated"},
+        {"csv", 0, GS_OPTION_FLAG, &csv, NULL, "as csv, the same as DIR/plan.csv"},
+        {"json", 0, GS_OPTION_FLAG, &json, NULL, "as json"},
+        {0}};
+    const gs_usage usage = {"plan [options] SWEEP", "Expands a sweep file and prints every run, its size and its predicted time. Starts nothing.",
+                            options, 1, 1};
+    int code;
+    gs_err e;
+    gs_session s = {0};
+    if (!gs_cli_parse(&usage, argc, argv, &sweep, &code))
+        return code;
+    code = gs_session_read(&s, sweep, &sets, &e);
+    char *folder = code ? NULL : dir ? gs_text("%s", dir) : gs_text("runs/%s", gs_spec_name(s.spec));
+    code = code || gs_session_plan(&s, folder, false, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
+    if (!code)
+        (csv ? print_csv : json ? print_json : print_text)(&s);
+    if (!code && gs_plan_within(s.plan, s.spec, &e))
+        code = gs_cli_error("%s", e.text);
+    free(folder);
+    gs_session_close(&s);
+    gs_sets_free(&sets);
+    return code;
+}

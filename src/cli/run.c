@@ -1,0 +1,145 @@
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/run.h"
+
+/* What gs_mpi_agree carries besides exit codes. */
+enum { GO = -1 };
+
+static bool parse(int argc, char **argv, gs_run_options *o, int *code)
+{
+    const gs_option options[] = {
+        {"np", 0, GS_OPTION_TEXT, &o->np_text, "W", "start mpirun with W workers and a master (default: a worker per core); 0: work in this process"},
+        {"output", 'o', GS_OPTION_TEXT, &o->dir_given, "DIR", "the folder of the results (default: runs/NAME)"},
+        {"set", 0, GS_OPTION_SETS, &o->sets, "KEY=V[,V]", "replace a default, or keep only these values of a listed axis; may be repeated"},
+        {"retry", 0, GS_OPTION_TEXT, &o->retry_text, "failed", "run what failed once more"},
+        {"partial", 0, GS_OPTION_FLAG, &o->partial, NULL, "tables with unequal sets of seeds, which are marked"},
+        {"quiet", 'q', GS_OPTION_FLAG, &o->quiet, NULL, "no progress and no tables on the terminal"},
+        {0}};
+    const gs_usage usage = {"run [options] SWEEP",
+                            "Trains and measures every run of the sweep that is missing in DIR, then writes the tables. The same command again\n"
+                            "continues. Under mpirun or srun, rank 0 is the master and the others work (--np is not used then).",
+                            options, 1, 1};
+    o->np = -1;
+    if (!gs_cli_parse(&usage, argc, argv, &o->sweep, code))
+        return false;
+    *code = GS_EXIT_INPUT;
+    if (o->np_text && !gs_cli_int("np", o->np_text, 0, &o->np))
+        return false;
+    o->retry = o->retry_text != NULL;
+    if (o->retry && strcmp(o->retry_text, "failed")) {
+        gs_cli_error("command line: --retry takes the word `failed`, not '%s'.", o->retry_text);
+        return false;
+    }
+    return true;
+}
+
+/* A folder holds one sweep. An edited file of the same name continues it. */
+static int check_folder(const char *dir, const gs_spec *spec, gs_err *e)
+{
+    gs_session old = {0};
+    gs_err ignored;
+    char *path = gs_text("%s/spec.yaml", dir);
+    /* Only the name matters here; an old file that this version refuses is replaced. */
+    bool other = access(path, F_OK) == 0 && gs_spec_load(path, NULL, 0, &old.spec, &ignored) == 0 &&
+                 strcmp(gs_spec_name(old.spec), gs_spec_name(spec)) != 0;
+    int code = other ? gs_error(e, "%s holds the sweep '%s', not '%s'. Give another folder with -o, or another name in the file.", dir,
+                                gs_spec_name(old.spec), gs_spec_name(spec))
+                     : 0;
+    free(path);
+    gs_session_close(&old);
+    return code;
+}
+
+static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
+{
+    if (gs_session_read(s, o->sweep, &o->sets, e))
+        return -1;
+    o->dir = o->dir_given ? gs_text("%s", o->dir_given) : gs_text("runs/%s", gs_spec_name(s->spec));
+    char *job = gs_job_text(&s->grid->runs[0].config, 0, o->dir);
+    if (!job)
+        return gs_error(e, "%s: the folder's name is not valid UTF-8. Give another with -o.", o->dir);
+    free(job);
+    if (check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
+        return -1;
+    return gs_plan_within(s->plan, s->spec, e);
+}
+
+/* Everything that can be wrong with the input, before anything is written or started. */
+static bool prepare(int argc, char **argv, gs_run_options *o, gs_session *s, int *code)
+{
+    gs_err e;
+    if (!parse(argc, argv, o, code))
+        return false;
+    if (!check_sweep(o, s, &e))
+        return true;
+    *code = gs_cli_error("%s", e.text);
+    return false;
+}
+
+static void release(gs_run_options *o, gs_session *s, gs_campaign **c)
+{
+    gs_campaign_close(c);
+    gs_session_close(s);
+    gs_sets_free(&o->sets);
+    free(o->dir);
+}
+
+/* A rank of an MPI job. Only rank 0 reads, prints and decides. */
+static int run_rank(int argc, char **argv)
+{
+    gs_run_options o = {0};
+    gs_session s = {0};
+    gs_campaign *c = NULL;
+    int code = GO;
+    gs_mpi_init(&argc, &argv);
+    if (gs_mpi_rank() == 0 && prepare(argc, argv, &o, &s, &code)) {
+        code = gs_campaign_open(&o, &s, &c);
+        code = code ? code : GO;
+    }
+    code = gs_mpi_agree(code);
+    if (code == GO) {
+        if (gs_mpi_rank() == 0)
+            code = gs_campaign_run(c, gs_mpi_size() - 1);
+        else
+            gs_worker(gs_job_execute, NULL);
+        code = gs_mpi_agree(code);
+    }
+    release(&o, &s, &c);
+    gs_mpi_finish();
+    return code;
+}
+
+static int default_workers(const gs_plan *p)
+{
+    int cores = gs_launch_cores();
+    return cores < p->todo ? cores : p->todo;
+}
+
+int gs_cmd_run(int argc, char **argv)
+{
+    gs_run_options o = {0};
+    gs_session s = {0};
+    gs_campaign *c = NULL;
+    int code;
+    if (!getenv("OPENBLAS_NUM_THREADS")) /* a core has one rank */
+        openblas_set_num_threads(1);
+    if (gs_mpi_launched()) {
+        gs_stop_install();
+        return run_rank(argc, argv);
+    }
+    if (prepare(argc, argv, &o, &s, &code)) {
+        int workers = o.np < 0 ? default_workers(s.plan) : o.np;
+        if (workers > 0 && s.plan->todo > 0) {
+            code = gs_launch(workers + 1, argv);
+        } else {
+            gs_stop_install();
+            code = gs_campaign_open(&o, &s, &c);
+            code = code ? code : gs_campaign_run(c, 0);
+        }
+    }
+    release(&o, &s, &c);
+    return code;
+}

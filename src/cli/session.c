@@ -1,0 +1,175 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+enum { SET_FILE_MOST = 1 << 20 };
+
+int gs_session_read(gs_session *s, const char *path, const gs_sets *sets, gs_err *e)
+{
+    if (gs_spec_load(path, sets->at, sets->count, &s->spec, e) || gs_grid_expand(s->spec, &s->grid, e))
+        return -1;
+    return gs_tables_check(s->spec, s->grid, e);
+}
+
+/* DIR/set.txt: one --set a line, as gs_session_save writes it. A folder without it had none. */
+static int read_sets(const char *dir, gs_sets *out, gs_err *e)
+{
+    char *path = gs_text("%s/set.txt", dir);
+    size_t length;
+    int code = access(path, F_OK) ? 0 : gs_file_read(path, SET_FILE_MOST, &out->text, &length, e);
+    free(path);
+    char *rest = out->text;
+    for (char *line; !code && (line = strsep(&rest, "\n"));)
+        if (*line)
+            gs_sets_add(out, line);
+    return code;
+}
+
+int gs_session_read_folder(gs_session *s, const char *dir, gs_err *e)
+{
+    gs_sets sets = {0};
+    char *path = gs_text("%s/spec.yaml", dir);
+    int code = 0;
+    if (access(path, F_OK))
+        code = gs_error(e, "%s: there is no spec.yaml, so this is no folder of `gridshift run`. Give the folder that `run -o` wrote.", dir);
+    if (!code && !read_sets(dir, &sets, e))
+        code = gs_session_read(s, path, &sets, e);
+    else
+        code = -1;
+    free(path);
+    gs_sets_free(&sets);
+    return code;
+}
+
+typedef struct view {
+    const gs_session *session;
+    const char *dir;
+    bool retry;
+} view;
+
+static bool has_model(const char *dir, const char *id)
+{
+    char *path = gs_text("%s/runs/%s/model.safetensors", dir, id);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+/* Training is deterministic, so a done run that lacks a measurement or its model is simply run again. */
+static gs_state state_of(void *context, const gs_run *run)
+{
+    const view *v = context;
+    const gs_record *r = gs_records_find(&v->session->records, run->id);
+    uint32_t wanted = gs_spec_ablate(v->session->spec);
+    if (!r)
+        return GS_TODO;
+    if (!r->ok)
+        return v->retry ? GS_TODO : GS_FAILED;
+    if ((r->ablate & wanted) != wanted)
+        return GS_TODO;
+    if (gs_int(&run->config, GS_TRAIN_SAVE) && !has_model(v->dir, run->id))
+        return GS_TODO;
+    return GS_DONE;
+}
+
+int gs_session_plan(gs_session *s, const char *dir, bool retry, gs_err *e)
+{
+    gs_plan_close(&s->plan);
+    gs_records_free(&s->records);
+    gs_buf_free(&s->damage);
+    if (dir && gs_records_load(dir, &s->records, &s->damage, e))
+        return -1;
+    view v = {s, dir, retry};
+    return gs_plan_make(s->grid, gs_spec_ablate(s->spec), dir ? state_of : NULL, &v, &s->plan, e);
+}
+
+void gs_session_close(gs_session *s)
+{
+    gs_plan_close(&s->plan);
+    gs_grid_close(&s->grid);
+    gs_spec_close(&s->spec);
+    gs_records_free(&s->records);
+    gs_buf_free(&s->damage);
+}
+
+static int save(const char *dir, const char *name, const char *text, size_t length, gs_err *e)
+{
+    char *path = gs_text("%s/%s", dir, name);
+    int code = gs_file_write(path, text ? text : "", length, e);
+    free(path);
+    return code;
+}
+
+int gs_session_save(const gs_session *s, const char *dir, const gs_sets *sets, gs_err *e)
+{
+    gs_buf set_text = {0}, csv = {0};
+    for (int i = 0; i < sets->count; i++)
+        gs_buf_add(&set_text, "%s\n", sets->at[i].text);
+    gs_plan_csv(s->plan, s->grid, &csv);
+    size_t length;
+    const char *spec = gs_spec_text(s->spec, &length);
+    int code = save(dir, "spec.yaml", spec, length, e) || save(dir, "set.txt", set_text.text, set_text.length, e) ||
+                       save(dir, "plan.csv", csv.text, csv.length, e)
+                   ? -1
+                   : 0;
+    gs_buf_free(&set_text);
+    gs_buf_free(&csv);
+    return code;
+}
+
+/* Where and how long: all that must not be in results.csv. */
+static int save_timings(const gs_entry *entries, int count, const char *dir, gs_err *e)
+{
+    gs_buf csv = {0};
+    char number[32];
+    gs_buf_add(&csv, "id,host,rank,wall_s\n");
+    for (int i = 0; i < count; i++) {
+        const gs_record *r = entries[i].record;
+        if (r)
+            gs_buf_add(&csv, "%s,%s,%d,%s\n", r->id, r->host, r->rank, gs_real(r->wall_s, number));
+    }
+    int code = save(dir, "timings.csv", csv.text, csv.length, e);
+    gs_buf_free(&csv);
+    return code;
+}
+
+int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf *screen, gs_err *e)
+{
+    const gs_plan *p = s->plan;
+    gs_entry *entries = gs_alloc((size_t)p->count + 1, sizeof *entries);
+    for (int i = 0; i < p->count; i++) {
+        const gs_planned *run = p->runs + i;
+        entries[i] = (gs_entry){run, run->state == GS_TODO ? NULL : gs_records_find(&s->records, run->run->id)};
+    }
+    int code = save_timings(entries, p->count, dir, e) || gs_tables_write(dir, s->spec, s->grid, entries, p->count, partial, screen, e);
+    free(entries);
+    return code ? -1 : 0;
+}
+
+char *gs_session_label(const gs_session *s, const gs_config *c)
+{
+    gs_buf label = {0};
+    char text[64];
+    gs_buf_add(&label, "%s", "");
+    for (int i = 0; i < s->grid->varying_count; i++) {
+        gs_key key = s->grid->varying[i];
+        if (c->v[key].set)
+            gs_buf_add(&label, "%s%s=%s", label.length ? " " : "", gs_keys[key].name, gs_value_text(key, c->v[key], text));
+    }
+    return label.text;
+}
+
+void gs_session_failures(const gs_session *s, FILE *to)
+{
+    for (int i = 0; i < s->plan->count; i++) {
+        const gs_planned *run = s->plan->runs + i;
+        if (run->state != GS_FAILED)
+            continue;
+        const gs_record *r = gs_records_find(&s->records, run->run->id);
+        char *label = gs_session_label(s, &run->run->config);
+        fprintf(to, "  %.12s %s: %s\n", run->run->id, label, r ? r->reason : "");
+        free(label);
+    }
+}
