@@ -163,7 +163,7 @@ static void six_digits_are_drawn(void **state)
     (void)state;
     gs_config c = addition(2, 6, 0);
     gs_task *t = opened(&c);
-    int strata, large = 0, cascades = 0;
+    int strata, large = 0, both = 0, cascades = 0;
     gs_task_strata(t, &strata);
     assert_int_equal(strata, 7 + 7 + 5 * 6);
     const gs_data *d = gs_task_set(t, GS_SET_TEST, 0);
@@ -173,6 +173,7 @@ static void six_digits_are_drawn(void **state)
         assert_int_equal(number_at(tokens, 6) + number_at(tokens + 7, 6), number_at(tokens + 14, 7));
         assert_true(tokens[6] == 10 && tokens[13] == 11);
         large += number_at(tokens, 6) >= 500000;
+        both += number_at(tokens, 6) >= 500000 && number_at(tokens + 7, 6) >= 500000;
     }
     for (int i = 0; i <= 6; i++) {
         char name[24];
@@ -181,6 +182,7 @@ static void six_digits_are_drawn(void **state)
     }
     assert_int_equal(cascades, 10000);
     assert_in_range(large, 4800, 5200);
+    assert_in_range(both, 2300, 2700); /* a quarter: the operands are independent */
     gs_task_close(&t);
 }
 

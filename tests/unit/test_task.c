@@ -78,6 +78,8 @@ static void modular_minibatches(void **state)
     for (int i = 0; i < 64; i++) assert_true(holds(gs_task_set(a, GS_SET_TRAIN, 0), batch->tokens + i * 3));
     for (int i = 0; i < 100; i++) assert_true(holds(gs_task_set(a, GS_SET_TEST, 0), curve->tokens + i * 3) && curve->scored[i * 3 + 2]);
     assert_false(same_data(batch, gs_task_batch(b, 4)));
+    assert_false(same_data(curve, gs_task_set(b, GS_SET_CURVE, 4)));
+    assert_true(same_data(curve, gs_task_set(b, GS_SET_CURVE, 3)));
     assert_true(same_data(batch, gs_task_batch(b, 3)));
     gs_task_close(&a);
     gs_task_close(&b);
