@@ -38,7 +38,8 @@ static int cut_torn_line(gs_journal *j, gs_err *e)
     if (sound < 0) return gs_error(e, "%s: cannot read it: %s", j->path, strerror(errno));
     if (sound == size) return 0;
     if (ftruncate(j->fd, sound) || fsync(j->fd)) return gs_error(e, "%s: cannot cut off its torn last line: %s", j->path, strerror(errno));
-    j->note = gs_text("%s: cut off %lld bytes of a line that was never finished; its run will be run again", j->path, (long long)(size - sound));
+    j->note = gs_text("%s: cut off %lld bytes of a line that was never finished; its run will be run again", j->path,
+                      (long long)(size - sound));
     return 0;
 }
 

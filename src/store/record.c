@@ -195,11 +195,11 @@ static int take_where(const json_t *from, gs_record *out, gs_err *e)
 
 static int take_record(const json_t *root, gs_record *out, gs_err *e)
 {
-    return take_status(root, out, e) || take_config(root, &out->config, e) || take_counts(json_object_get(root, "counts"), &out->counts, e) ||
-                   take_ablate(json_object_get(root, "ablate"), &out->ablate, e) ||
-                   take_metrics(json_object_get(root, "metrics"), &out->metrics, e) || take_where(json_object_get(root, "where"), out, e)
-               ? -1
-               : 0;
+    if (take_status(root, out, e) || take_config(root, &out->config, e)) return -1;
+    if (take_counts(json_object_get(root, "counts"), &out->counts, e)) return -1;
+    if (take_ablate(json_object_get(root, "ablate"), &out->ablate, e)) return -1;
+    if (take_metrics(json_object_get(root, "metrics"), &out->metrics, e)) return -1;
+    return take_where(json_object_get(root, "where"), out, e);
 }
 
 int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e)

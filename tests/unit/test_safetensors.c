@@ -86,7 +86,8 @@ static void test_misaligned(void **state)
     (void)state;
     gs_st_file f;
     gs_err e;
-    const char *header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[4,12]}}";
+    const char *header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                         "\"b\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[4,12]}}";
     assert_int_equal(read_made(header, 0, 12, &f, &e), 0);
     assert_int_equal((uintptr_t)gs_st_find(&f, "b")->data % 8, 0);
     gs_st_free(&f);
@@ -150,8 +151,9 @@ static const struct hostile {
     {ONE("\"F32\"", "[1,\"1\"]", "[0,4]"), 0, 4, "size 2 of the shape"},
     {ONE("\"F32\"", "[4294967296,4294967296]", "[0,0]"), 0, 0, "size 2 of the shape"},
     {ONE("\"F32\"", "[4611686018427387904]", "[0,0]"), 0, 0, "do not need"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 0, 12,
-     "a and b overlap"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+     "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+     0, 12, "a and b overlap"},
     {"{\"__metadata__\":7}", 0, 0, "an object of texts"},
     {"{\"__metadata__\":{\"a\":7}}", 0, 0, "a is not a text"},
 };

@@ -95,7 +95,8 @@ static gs_record reread(const gs_record *r)
 static void test_record_round_trip(void **state)
 {
     (void)state;
-    static const double values[] = {0.1, 1.0 / 3, 1e300, 4.9e-324, -0.0, 0.0, 5, 1e17, 123456789012345678.0, 9007199254740993.0, 1e20, -2.5e-8};
+    static const double values[] = {0.1, 1.0 / 3, 1e300, 4.9e-324, -0.0, 0.0, 5, 1e17, 123456789012345678.0,
+                                    9007199254740993.0, 1e20, -2.5e-8};
     gs_record r = sample(7, 0.5);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) gs_metrics_set(&r.metrics, values[i], "final.clean.loss[digit=%zu]", i);
     gs_record back = reread(&r);
@@ -169,7 +170,8 @@ static void test_record_refuses(void **state)
         char *bad = gs_text("%.*s%s%s", (int)(at - json), json, cases[i].to, at + strlen(cases[i].from));
         gs_err e = {""};
         int failed = gs_record_parse(bad, strlen(bad), &back, &e);
-        if (failed != -1 || !strstr(e.text, cases[i].says)) fail_msg("case %zu: \"%s\" was wanted, %d \"%s\"", i, cases[i].says, failed, e.text);
+        if (failed != -1 || !strstr(e.text, cases[i].says))
+            fail_msg("case %zu: \"%s\" was wanted, %d \"%s\"", i, cases[i].says, failed, e.text);
         free(bad);
     }
     for (size_t cut = 0; cut < strlen(json); cut++) assert_int_equal(gs_record_parse(json, cut, &back, NULL), -1);
@@ -410,7 +412,9 @@ static void test_lock_foreign(void **state)
 {
     static const struct {
         const char *text, *says;
-    } cases[] = {{"elsewhere abc 77 88\n", "process 77 on host elsewhere"}, {"rubbish\n", "no lock of gridshift"}, {"", "no lock of gridshift"}};
+    } cases[] = {{"elsewhere abc 77 88\n", "process 77 on host elsewhere"},
+                 {"rubbish\n", "no lock of gridshift"},
+                 {"", "no lock of gridshift"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gs_err e = {""};
         gs_lock *l;

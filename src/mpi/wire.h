@@ -1,0 +1,42 @@
+/* Bytes -> framed messages. Private to src/mpi. Local: nothing here waits for another rank without sleeping. */
+#ifndef GRIDSHIFT_MPI_WIRE_H
+#define GRIDSHIFT_MPI_WIRE_H
+#include <mpi.h>
+
+#include "gridshift/mpi.h"
+
+/* What travels, and its tag. A message is a header (its length, under its own tag), then its bytes, under GS_MSG_BYTES. */
+typedef enum gs_message {
+    GS_MSG_JOB = 1, /* master -> worker: execute these bytes */
+    GS_MSG_RESULT,  /* worker -> master: what the last job gave; also the request for the next */
+    GS_MSG_LEAVE,   /* master -> worker: no more jobs */
+    GS_MSG_BYTES,   /* the content of any of them */
+    GS_MSG_COUNT
+} gs_message;
+extern const char *const gs_message_names[GS_MSG_COUNT];
+
+/* One message under way. Its address must not change until it is done. Between two ranks only one message goes in each
+ * direction at a time, so that the bytes of two never mix. */
+typedef struct gs_transfer {
+    bool active, sending;
+    int peer, kind;
+    uint64_t length; /* the header */
+    bool headed;     /* the header has gone or come */
+    char *data;      /* (length), owned */
+    uint64_t at;     /* bytes gone or come, with those of the current request */
+    MPI_Request request;
+} gs_transfer;
+
+void gs_transfer_send(gs_transfer *t, int peer, gs_message kind, char *data, size_t length); /* takes data over */
+void gs_transfer_receive(gs_transfer *t, int peer, int kind); /* kind may be MPI_ANY_TAG; then it is set by what comes */
+bool gs_transfer_advance(gs_transfer *t);                     /* true: done; t->data stays until the caller frees it */
+void gs_transfer_finish(gs_transfer *t);                      /* waits asleep until it is done */
+void gs_transfer_free(gs_transfer *t);
+
+/* Sleep between two looks: short after something happened, then longer, up to 5 ms. Zero-initialise. */
+typedef struct gs_nap {
+    long last_us;
+} gs_nap;
+void gs_nap_take(gs_nap *n);
+void gs_wait_asleep(MPI_Request *request);
+#endif
