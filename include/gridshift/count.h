@@ -17,6 +17,7 @@ gs_extent gs_extent_of(const gs_config *c);
 int gs_task_check(const gs_config *c, gs_key *key, gs_err *e);
 /* Bytes of the task's data while the run trains: batches and evaluation sets. Implemented by the task table. */
 int64_t gs_task_bytes(const gs_config *c);
+int gs_batch_size(const gs_config *c); /* sequences of a step: train.batch, or the whole training set. Task table */
 
 typedef struct gs_counts {
     int64_t params_total;     /* every stored element; all rows of the position table; tied matrices once */

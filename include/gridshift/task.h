@@ -35,7 +35,6 @@ typedef struct gs_task gs_task;
 /* A task of one run; owns its data. c is canonical and checked, and borrowed until gs_task_close. */
 int gs_task_open(const gs_config *c, gs_task **out, gs_err *e);
 void gs_task_close(gs_task **t);
-int gs_batch_size(const gs_config *c); /* sequences of a step: train.batch, or the whole training set */
 
 /* The data of step (from 1); borrowed, valid until the next call of gs_task_batch. */
 const gs_data *gs_task_batch(gs_task *t, int64_t step);

@@ -1,0 +1,115 @@
+/* gridshift nn: gs_config + tokens -> logits, losses and gradients. DESIGN section 6; oracle: tests/golden.
+ *
+ * Shapes: B sequences, T positions, M = B T tokens, D d_model, N heads, K = D/N, H hidden width, E experts, k top_k,
+ * V vocabulary, C classes, L layers, R rows that are read out. Everything is local; nothing here allocates after
+ * gs_model_open and gs_pass_open. */
+#ifndef GRIDSHIFT_NN_H
+#define GRIDSHIFT_NN_H
+#include "gridshift/count.h"
+#include "gridshift/linalg.h"
+#include "gridshift/metric.h"
+
+typedef enum gs_role { GS_ROLE_EMBED, GS_ROLE_UNEMBED, GS_ROLE_WEIGHT, GS_ROLE_BIAS, GS_ROLE_ONE, GS_ROLE_ZERO } gs_role;
+
+typedef struct gs_tensor {
+    char name[56];  /* the name in a checkpoint, e.g. blocks.0.ffn.up.weight */
+    int rows, cols; /* (out, in) as PyTorch has them; cols 0: a vector of `rows` */
+    int fan_in;     /* of the linear map that it belongs to */
+    gs_role role;
+    bool expert;    /* inside one expert of a mixture */
+    bool frozen;    /* no gradient, no decay, not in the clipping norm */
+    size_t at;      /* first element in the parameter array */
+} gs_tensor;
+static inline size_t gs_tensor_size(const gs_tensor *t) { return (size_t)t->rows * (size_t)(t->cols ? t->cols : 1); }
+
+typedef struct gs_dims {
+    int T, V, C, D, N, K, H, E, k, L;
+    int positions; /* rows of the position table */
+    int width;     /* hidden units of one block: H, or floor(H / E) in an expert */
+} gs_dims;
+gs_dims gs_dims_of(const gs_config *c);
+
+typedef struct gs_model {
+    gs_config config;
+    gs_dims d;
+    const gs_kernels *kernels;
+    int tensor_count;
+    gs_tensor *tensors; /* (tensor_count), in forward order, contiguous in `param` */
+    size_t size;        /* elements in all */
+    float *param;       /* (size), owned */
+    float *grad;        /* (size), owned; NULL unless opened for training. Frozen tensors stay 0 */
+    int32_t *hash;      /* (V,k): experts of a token under router.mode hash, owned; else NULL */
+    gs_arena arena;
+} gs_model;
+
+/* c canonical and checked. Parameters are zero until gs_model_init or a checkpoint fills them. */
+int gs_model_open(const gs_config *c, bool train, gs_model **out, gs_err *e);
+void gs_model_close(gs_model **m);
+void gs_model_init(gs_model *m);                              /* by model.init and the init seed */
+const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: none */
+
+/* -- one pass over some sequences -------------------------------------------------------------------------- */
+
+/* What an ablation puts in place of a site: see gs_patch. Filled by a clean pass over the whole evaluation set. */
+typedef struct gs_clean {
+    int n;                 /* sequences of the set */
+    float **site[3];       /* [attention's heads before o, attn.out, ffn.out][layer]: (n T, D) */
+    float **mean[3];       /* the same, averaged over the sequences: (T, D) */
+    gs_arena arena;
+    float **pointers;
+} gs_clean;
+
+typedef struct gs_patch {
+    gs_site site;
+    int index;             /* head or expert */
+    gs_mode mode;
+    int layer;             /* -1: all */
+    const gs_clean *clean; /* for mean and resample */
+    const int32_t *from;   /* (n): resample: sequence i gets the site of sequence from[i] */
+} gs_patch;
+
+typedef struct gs_view {
+    bool train;            /* dropout on; activations kept for gs_backward */
+    int64_t step;          /* keys dropout and the uniform router */
+    int first;             /* index of the first sequence in its batch or set */
+    const gs_patch *patch; /* NULL: none */
+    gs_clean *record;      /* not NULL: the sites are stored here */
+} gs_view;
+
+typedef struct gs_pass gs_pass; /* activations of up to `most` sequences */
+/* Sequences of one chunk: activations that fit a level-2 cache, or the whole batch where the load-balancing loss needs the
+ * fractions of all its tokens before any gradient. A pure function of the config. */
+int gs_chunk(const gs_config *c, int batch);
+int gs_pass_open(gs_model *m, int most, bool train, gs_pass **out, gs_err *e);
+void gs_pass_close(gs_pass **p);
+
+/* Sums over the tokens of a batch that the losses of the routers need, per layer; zero it before the first chunk. */
+typedef struct gs_routing {
+    double *mass;    /* (L,E): sum of p over tokens */
+    double *count;   /* (L,E): assignments */
+    double *square;  /* (L): sum of squared logsumexp */
+    double tokens;
+} gs_routing;
+
+/* tokens (n,T), n <= most. Leaves the residual stream in the pass. routing may be NULL. */
+void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, gs_routing *routing);
+/* Reads out the tokens rows[0..count) (indices into n T): logits (count, C), owned by the pass. */
+float *gs_readout(gs_pass *p, const int32_t *rows, int count);
+/* After gs_readout: dlogits (count, C) is the same array, filled with the gradient. Adds to m->grad. */
+void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing);
+
+typedef struct gs_losses {
+    double total, ce, aux, z; /* total = ce + aux_weight aux + z_weight z; aux and z summed over layers, unweighted */
+} gs_losses;
+/* Loss of a whole batch (tokens, targets (n,T), -1: none) and its gradient into m->grad, in chunks of the pass's size. */
+gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, int64_t step);
+
+/* Mixtures, after gs_forward: choice (M,k), most probable first, and probabilities (M,E; NULL without a router). */
+const int32_t *gs_pass_choice(const gs_pass *p, int layer);
+const float *gs_pass_probability(const gs_pass *p, int layer);
+
+/* Places for gs_view.record: n sequences. */
+int gs_clean_open(gs_clean *c, const gs_dims *d, int n, gs_err *e);
+void gs_clean_means(gs_clean *c, const gs_dims *d); /* in double, in input order */
+void gs_clean_close(gs_clean *c);
+#endif

@@ -1,0 +1,45 @@
+/* dense: y = W2 act(W1 x + b1) + b2. Backward, with u = W1 x + b1 and h = act(u): dh = dy W2, du = dh act'(u),
+ * dW2 = dy^T h, dW1 = du^T x, dx = du W1. */
+#include "nn_internal.h"
+
+enum { UP, UP_BIAS, DOWN, DOWN_BIAS, TENSORS };
+
+static void declare(gs_layout *l, const char *at, int D, int width)
+{
+    gs_declare(l, GS_ROLE_WEIGHT, width, D, D, "%s.up.weight", at);
+    gs_declare(l, GS_ROLE_BIAS, width, 0, D, "%s.up.bias", at);
+    gs_declare(l, GS_ROLE_WEIGHT, D, width, width, "%s.down.weight", at);
+    gs_declare(l, GS_ROLE_BIAS, D, 0, width, "%s.down.bias", at);
+}
+
+static void forward(const gs_block_use *u, float *y)
+{
+    const gs_model *m = u->m;
+    int D = m->d.D, H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
+    size_t n = (size_t)u->rows * (size_t)H;
+    gs_product(m, GS_NT, u->rows, H, D, u->x, D, gs_param(m, u->tensor + UP), D, u->a.h, H, gs_param(m, u->tensor + UP_BIAS), false);
+    m->kernels->activate(act, n, u->a.h, u->a.h, u->train ? u->a.d : NULL);
+    if (u->mask) m->kernels->multiply(n, u->mask, u->a.h);
+    gs_product(m, GS_NT, u->rows, D, H, u->a.h, H, gs_param(m, u->tensor + DOWN), H, y, D, gs_param(m, u->tensor + DOWN_BIAS), false);
+}
+
+static void backward(const gs_block_use *u, const float *dy, float *dx)
+{
+    const gs_model *m = u->m;
+    int D = m->d.D, H = m->d.width;
+    size_t n = (size_t)u->rows * (size_t)H;
+    gs_product(m, GS_NN, u->rows, H, D, dy, D, gs_param(m, u->tensor + DOWN), H, u->dh, H, NULL, false);
+    if (!u->frozen) {
+        gs_product(m, GS_TN, D, H, u->rows, dy, D, u->a.h, H, gs_grad(m, u->tensor + DOWN), H, NULL, true);
+        m->kernels->column_sums(u->rows, D, dy, D, gs_grad(m, u->tensor + DOWN_BIAS));
+    }
+    if (u->mask) m->kernels->multiply(n, u->mask, u->dh);
+    m->kernels->multiply(n, u->a.d, u->dh);
+    if (!u->frozen) {
+        gs_product(m, GS_TN, H, D, u->rows, u->dh, H, u->x, D, gs_grad(m, u->tensor + UP), D, NULL, true);
+        m->kernels->column_sums(u->rows, H, u->dh, H, gs_grad(m, u->tensor + UP_BIAS));
+    }
+    gs_product(m, GS_NN, u->rows, D, H, u->dh, H, gs_param(m, u->tensor + UP), D, dx, D, NULL, true);
+}
+
+const gs_block_row gs_block_dense = {TENSORS, false, declare, forward, backward};

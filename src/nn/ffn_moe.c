@@ -1,0 +1,132 @@
+/* moe, moe_glu: E blocks of width floor(H / E) behind a router. Assignments are sorted by expert (stable), so that an expert is
+ * one product over adjacent rows; no capacity limit, no dropped token. y = sum_j w_j block_j(x);
+ * backward: d block_j = w_j dy, dw_j = dy . block_j(x). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn_internal.h"
+
+void gs_moe_declare(gs_layout *l, const gs_config *c, const gs_dims *d, const char *at)
+{
+    bool frozen = l->frozen;
+    if (gs_has_router(c)) {
+        l->frozen = frozen || gs_is(c, GS_ROUTER_MODE, GS_ROUTER_FROZEN);
+        gs_declare(l, GS_ROLE_WEIGHT, d->E, d->D, d->D, "%s.router.weight", at);
+        l->frozen = frozen;
+    }
+    l->expert = true;
+    for (int e = 0; e < d->E; e++) {
+        char *name = gs_text("%s.experts.%d", at, e);
+        gs_ffn_of(c)->block->declare(l, name, d->D, d->width);
+        free(name);
+    }
+    l->expert = false;
+}
+
+void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs_dims *d, size_t tokens)
+{
+    gs_moe_acts *m = &a->moe;
+    size_t E = (size_t)d->E, rows = tokens * (size_t)d->k;
+    if (gs_has_router(c)) {
+        m->p = gs_arena_take(arena, tokens * E, sizeof *m->p);
+        m->dp = gs_arena_take(arena, tokens * E, sizeof *m->dp);
+        m->lse = gs_arena_take(arena, tokens, sizeof *m->lse);
+    }
+    m->choice = gs_arena_take(arena, rows, sizeof *m->choice);
+    m->weight = gs_arena_take(arena, rows, sizeof *m->weight);
+    m->dweight = gs_arena_take(arena, rows, sizeof *m->dweight);
+    m->place = gs_arena_take(arena, rows, sizeof *m->place);
+    m->token = gs_arena_take(arena, rows, sizeof *m->token);
+    m->first = gs_arena_take(arena, E + 1, sizeof *m->first);
+    m->x = gs_arena_take(arena, rows * (size_t)d->D, sizeof *m->x);
+    m->y = gs_arena_take(arena, rows * (size_t)d->D, sizeof *m->y);
+    gs_block_acts_take(&a->block, arena, gs_ffn_of(c)->block, rows, (size_t)d->width);
+}
+
+static void sort_by_expert(gs_moe_acts *a, const gs_dims *d, int tokens)
+{
+    memset(a->first, 0, (size_t)(d->E + 1) * sizeof *a->first);
+    for (int i = 0; i < tokens * d->k; i++) a->first[a->choice[i] + 1]++;
+    for (int e = 0; e < d->E; e++) a->first[e + 1] += a->first[e];
+    int32_t next[256];
+    memcpy(next, a->first, (size_t)d->E * sizeof *next);
+    for (int i = 0; i < tokens * d->k; i++) {
+        int32_t row = next[a->choice[i]]++;
+        a->place[i] = row;
+        a->token[row] = i / d->k;
+    }
+}
+
+static gs_block_use expert(const gs_ffn_use *u, int e)
+{
+    const gs_model *m = u->p->m;
+    gs_layer_acts *a = &u->p->layer[u->layer];
+    int first = a->moe.first[e], width = m->d.width, D = m->d.D;
+    return (gs_block_use){.m = u->p->m,
+                          .tensor = u->tensor + gs_has_router(&m->config) + e * gs_ffn_of(&m->config)->block->tensors,
+                          .rows = a->moe.first[e + 1] - first,
+                          .x = a->moe.x + (ptrdiff_t)first * D,
+                          .a = gs_block_acts_at(&a->block, (size_t)first, (size_t)width),
+                          .mask = u->view->train && a->mask_h ? a->mask_h + (ptrdiff_t)first * width : NULL,
+                          .dh = u->p->dh,
+                          .train = u->view->train,
+                          .frozen = gs_is(&m->config, GS_FFN_FROZEN, 1)};
+}
+
+/* Keyed by the assignment, not by its place after sorting. */
+static void drop_hidden(const gs_ffn_use *u, int tokens)
+{
+    const gs_dims *d = &u->p->m->d;
+    gs_layer_acts *a = &u->p->layer[u->layer];
+    size_t base = (size_t)u->view->first * (size_t)(d->T * d->k), width = (size_t)d->width;
+    for (int i = 0; i < tokens * d->k; i++)
+        gs_drop(u->p->m, GS_DROP_HIDDEN, u->layer, u->view, (base + (size_t)i) * width, width, a->mask_h + (size_t)a->moe.place[i] * width);
+}
+
+static bool ablated(const gs_ffn_use *u, int e)
+{
+    const gs_patch *p = u->view->patch;
+    return p && p->site == GS_SITE_FFN_EXPERT && p->index == e && (p->layer < 0 || p->layer == u->layer);
+}
+
+void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
+{
+    const gs_model *m = u->p->m;
+    gs_moe_acts *a = &u->p->layer[u->layer].moe;
+    int tokens = u->p->n * m->d.T, k = m->d.k;
+    size_t D = (size_t)m->d.D;
+    gs_route(u, a, tokens, routing);
+    sort_by_expert(a, &m->d, tokens);
+    for (int r = 0; r < tokens * k; r++) memcpy(a->x + (size_t)r * D, u->x + (size_t)a->token[r] * D, D * sizeof *y);
+    if (u->view->train && u->p->layer[u->layer].mask_h) drop_hidden(u, tokens);
+    for (int e = 0; e < m->d.E; e++) {
+        gs_block_use b = expert(u, e);
+        float *out = a->y + (size_t)a->first[e] * D;
+        if (ablated(u, e)) memset(out, 0, (size_t)b.rows * D * sizeof *out);
+        else gs_ffn_of(&m->config)->block->forward(&b, out);
+    }
+    memset(y, 0, (size_t)tokens * D * sizeof *y);
+    for (int i = 0; i < tokens * k; i++) m->kernels->scale_add(D, a->weight[i], a->y + (size_t)a->place[i] * D, y + (size_t)(i / k) * D);
+}
+
+void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_routing *routing)
+{
+    const gs_model *m = u->p->m;
+    gs_moe_acts *a = &u->p->layer[u->layer].moe;
+    int tokens = u->p->n * m->d.T, k = m->d.k;
+    size_t D = (size_t)m->d.D;
+    float *dsorted = u->p->sorted;
+    memset(dsorted, 0, (size_t)(tokens * k) * D * sizeof *dsorted);
+    for (int i = 0; i < tokens * k; i++) {
+        const float *from = dy + (size_t)(i / k) * D;
+        a->dweight[i] = m->kernels->dot(D, from, a->y + (size_t)a->place[i] * D);
+        m->kernels->scale_add(D, a->weight[i], from, dsorted + (size_t)a->place[i] * D);
+    }
+    memset(a->y, 0, (size_t)(tokens * k) * D * sizeof *a->y); /* its values are used up: now the gradient of x, sorted */
+    for (int e = 0; e < m->d.E; e++) {
+        gs_block_use b = expert(u, e);
+        gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)a->first[e] * D, a->y + (size_t)a->first[e] * D);
+    }
+    for (int i = 0; i < tokens * k; i++) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)(i / k) * D);
+    if (a->p) gs_route_back(u, a, tokens, dx, routing);
+}

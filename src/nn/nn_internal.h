@@ -1,0 +1,147 @@
+/* What the files of this stage share: the operator tables and the activations of a pass. */
+#ifndef GS_NN_INTERNAL_H
+#define GS_NN_INTERNAL_H
+#include "gridshift/nn.h"
+
+/* -- declaration of tensors ----------------------------------------------------------------------------------- */
+
+typedef struct gs_layout {
+    gs_tensor *at; /* NULL: only counts */
+    int count;
+    size_t size;
+    bool frozen, expert; /* of the tensors that are declared now */
+} gs_layout;
+void gs_declare(gs_layout *l, gs_role role, int rows, int cols, int fan_in, const char *name, ...) __attribute__((format(printf, 6, 7)));
+void gs_declare_norm(gs_layout *l, int kind, int D, const char *name);
+/* Every tensor of the config's model, in forward order. */
+void gs_layout_model(gs_layout *l, const gs_config *c, const gs_dims *d);
+
+/* -- feed-forward blocks: functions of single rows; a block alone or the inside of an expert --------------------- */
+
+typedef struct gs_block_acts {
+    float *pre;  /* gated: (rows, 2 width): gate and up projections */
+    float *gate; /* gated: act(gate) (rows, width) */
+    float *h;    /* (rows, width): the hidden activations, after gating and dropout */
+    float *d;    /* (rows, width): act' */
+} gs_block_acts;
+
+typedef struct gs_block_use { /* one block at work on some rows */
+    gs_model *m;
+    int tensor;          /* index of its first tensor */
+    int rows;
+    const float *x;      /* (rows, D) */
+    const float *mask;   /* (rows, width): dropout factors, or NULL */
+    gs_block_acts a;     /* at its first row */
+    float *dh;           /* (rows, 2 width): scratch of backward */
+    bool train, frozen;
+} gs_block_use;
+
+typedef struct gs_block_row {
+    int tensors; /* how many it declares */
+    bool gated;
+    void (*declare)(gs_layout *l, const char *at, int D, int width);
+    void (*forward)(const gs_block_use *u, float *y);                     /* y (rows, D) = */
+    void (*backward)(const gs_block_use *u, const float *dy, float *dx); /* dx (rows, D) += ; parameters' gradients += */
+} gs_block_row;
+extern const gs_block_row gs_block_dense, gs_block_glu;
+
+/* Hidden activations of `rows` rows in an arena, or (base NULL) their size. */
+void gs_block_acts_take(gs_block_acts *a, gs_arena *arena, const gs_block_row *row, size_t rows, size_t width);
+gs_block_acts gs_block_acts_at(const gs_block_acts *a, size_t first, size_t width);
+
+/* -- activations ------------------------------------------------------------------------------------------------- */
+
+typedef struct gs_moe_acts {
+    float *p;         /* (M,E): softmax of the router; also without a router: NULL */
+    float *lse;       /* (M): logsumexp of the router's logits */
+    int32_t *choice;  /* (M,k) */
+    float *weight;    /* (M,k): gate weights */
+    int32_t *place;   /* (M,k): row of the assignment in the arrays sorted by expert */
+    int32_t *token;   /* (M k): token of a sorted row */
+    int32_t *first;   /* (E + 1): first sorted row of each expert */
+    float *x, *y;     /* (M k, D): sorted inputs and outputs of the experts */
+    float *dweight;   /* (M,k) */
+    float *dp;        /* (M,E) */
+} gs_moe_acts;
+
+typedef struct gs_layer_acts {
+    float *x;             /* (M,D): residual stream before the layer */
+    float *norm1, *norm2; /* (M,D): normalised inputs (x and mid themselves without a norm) */
+    float *stats1, *stats2;
+    float *qkv;           /* (M,3D) */
+    float *w;             /* (B,N,T,T): attention weights */
+    float *mix;           /* (M,D): heads before o */
+    float *mid;           /* (M,D): residual stream after attention */
+    float *mask_w, *mask_attn, *mask_ffn; /* dropout factors of the weights, of attention's and of the block's output */
+    float *mask_h;        /* (rows, width): of the hidden activations */
+    gs_block_acts block;
+    gs_moe_acts moe;
+} gs_layer_acts;
+
+struct gs_pass {
+    gs_model *m;
+    int most, n;       /* sequences: room, and those of the last forward */
+    bool train;
+    gs_arena arena;
+    gs_layer_acts *layer; /* (L + 1): the last has only x, the stream before the readout */
+    float *mask_embed;
+    /* readout */
+    int rows;
+    const int32_t *row;
+    float *read, *read_norm, *read_stats, *logits; /* (M,D), (M,D), (M,2), (M,C) */
+    int32_t *row_room, *target_room;               /* (M): for gs_gradient */
+    /* scratch of backward */
+    float *dx, *dnorm, *dqkv, *dmix, *dh, *sorted; /* (M,D), (M,D), (M,3D), (M,D), (rows, 2 width), (M k, D) */
+    float *attention;                              /* scratch of one head */
+    gs_routing routing;
+};
+
+typedef struct gs_ffn_use { /* one layer's feed-forward block in a pass */
+    gs_pass *p;
+    int layer, tensor; /* tensor: index of the block's first tensor */
+    const int32_t *tokens;
+    const float *x;    /* (M,D): its (normalised) input */
+    const gs_view *view;
+} gs_ffn_use;
+
+typedef struct gs_ffn_row {
+    const char *name;
+    const gs_block_row *block;
+    bool mixture;
+    void (*declare)(gs_layout *l, const gs_config *c, const gs_dims *d, const char *at);
+    void (*take)(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs_dims *d, size_t tokens);
+    void (*forward)(const gs_ffn_use *u, float *y, gs_routing *routing);                         /* y (M,D) = */
+    void (*backward)(const gs_ffn_use *u, const float *dy, float *dx, const gs_routing *routing); /* dx += */
+} gs_ffn_row;
+const gs_ffn_row *gs_ffn_of(const gs_config *c); /* the operator table: one row per ffn.kind */
+
+void gs_moe_declare(gs_layout *l, const gs_config *c, const gs_dims *d, const char *at);
+void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs_dims *d, size_t tokens);
+void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing);
+void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_routing *routing);
+/* The router (router.c): fills choice, weight and, where there is one, p and lse; adds to the routing sums. */
+void gs_route(const gs_ffn_use *u, gs_moe_acts *a, int tokens, gs_routing *routing);
+/* dweight (M,k) -> gradient of the router's weight and of x. */
+void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, const gs_routing *routing);
+bool gs_has_router(const gs_config *c); /* learned or frozen */
+
+/* Attention's part of a layer: from norm1 to the block's output (before dropout and the residual sum), and back. */
+void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out);
+void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dx);
+int gs_attention_tensors(const gs_config *c);
+
+size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most); /* of a training pass */
+
+/* -- small shared things -------------------------------------------------------------------------------------------- */
+
+static inline float *gs_param(const gs_model *m, int tensor) { return m->param + m->tensors[tensor].at; }
+static inline float *gs_grad(const gs_model *m, int tensor) { return m->grad + m->tensors[tensor].at; }
+/* The product by the config's `gemm`. */
+void gs_product(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C,
+                int ldc, const float *bias, bool add);
+/* Dropout factors: 0, or 1 / (1 - rate). element counts from the first sequence of the batch. */
+typedef enum gs_drop_site { GS_DROP_EMBED, GS_DROP_WEIGHTS, GS_DROP_ATTN, GS_DROP_HIDDEN, GS_DROP_FFN } gs_drop_site;
+void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *view, size_t first, size_t count, float *mask);
+/* Replaces (patch) or stores (record) the values of a site: x (n T, D). */
+void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x);
+#endif

@@ -1,0 +1,132 @@
+/* Routers: which experts a token meets and with what weight; the losses that balance them, and their gradient.
+ *
+ * r = Wr x, p = softmax(r). aux = E sum_e f_e P_e (Fedus et al. 2021, eq. 4-6; f counted per token, so it sums to k), no gradient
+ * through f. z = mean logsumexp(r)^2 (Zoph et al. 2022, eq. 5). With dw_j the gradient of the weight of choice j:
+ * raw: dp_j = dw_j. renorm, S = sum of the chosen p: dp_j = (dw_j - sum_i dw_i w_i) / S; for k = 1 the weight is the constant 1.
+ * dr = p (dp - sum dp p) + z_weight 2 logsumexp(r) p / tokens. */
+#include <string.h>
+
+#include "nn_internal.h"
+
+bool gs_has_router(const gs_config *c)
+{
+    return gs_is(c, GS_ROUTER_MODE, GS_ROUTER_LEARNED) || gs_is(c, GS_ROUTER_MODE, GS_ROUTER_FROZEN);
+}
+
+/* The k largest, largest first; ties to the lower index. */
+static void largest(const float *p, int E, int k, int32_t *choice)
+{
+    for (int j = 0; j < k; j++) {
+        int best = -1;
+        for (int e = 0; e < E; e++) {
+            bool taken = false;
+            for (int i = 0; i < j; i++) taken |= choice[i] == e;
+            if (!taken && (best < 0 || p[e] > p[best])) best = e;
+        }
+        choice[j] = best;
+    }
+}
+
+static void weigh(const gs_config *c, const float *p, int k, const int32_t *choice, float *weight)
+{
+    bool raw = gs_is(c, GS_ROUTER_GATE, GS_GATE_RAW);
+    float sum = 0;
+    for (int j = 0; j < k; j++) sum += p[choice[j]];
+    for (int j = 0; j < k; j++) weight[j] = raw ? p[choice[j]] : k == 1 ? 1 : p[choice[j]] / sum;
+}
+
+static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens)
+{
+    const gs_model *m = u->p->m;
+    int E = m->d.E, k = m->d.k, D = m->d.D;
+    gs_product(m, GS_NT, tokens, E, D, u->x, D, gs_param(m, u->tensor), D, a->p, E, NULL, false);
+    for (int t = 0; t < tokens; t++) {
+        float *p = a->p + (ptrdiff_t)t * E, top;
+        largest(p, E, 1, a->choice + (ptrdiff_t)t * k);
+        int32_t first = a->choice[(ptrdiff_t)t * k];
+        top = p[first];
+        m->kernels->softmax(1, E, p, E, NULL);
+        a->lse[t] = top - (float)gs_log((double)p[first]);
+        largest(p, E, k, a->choice + (ptrdiff_t)t * k);
+        weigh(&m->config, p, k, a->choice + (ptrdiff_t)t * k, a->weight + (ptrdiff_t)t * k);
+    }
+}
+
+/* k distinct experts: the head of a Fisher-Yates shuffle. Training and evaluation at one step draw apart. */
+static void drawn(const gs_ffn_use *u, int64_t token, int32_t *choice)
+{
+    const gs_dims *d = &u->p->m->d;
+    gs_rng r = gs_rng_of((uint32_t)gs_int(&u->p->m->config, GS_SEED), GS_RNG_ROUTE);
+    uint64_t step = (uint64_t)u->view->step << 1 | (uint64_t)!u->view->train;
+    int32_t order[256]; /* the key table's bound of ffn.experts */
+    for (int e = 0; e < d->E; e++) order[e] = e;
+    for (int j = 0; j < d->k; j++) {
+        uint32_t i = (uint32_t)(token * d->k + j);
+        int other = j + (int)gs_rng_below(r, step, 1 + (uint32_t)u->layer, i, (uint32_t)(d->E - j));
+        choice[j] = order[other];
+        order[other] = order[j];
+    }
+}
+
+static void without_router(const gs_ffn_use *u, gs_moe_acts *a, int tokens)
+{
+    const gs_model *m = u->p->m;
+    int k = m->d.k;
+    for (int t = 0; t < tokens; t++) {
+        int32_t *choice = a->choice + (ptrdiff_t)t * k;
+        if (m->hash) memcpy(choice, m->hash + (ptrdiff_t)u->tokens[t] * k, (size_t)k * sizeof *choice);
+        else drawn(u, (int64_t)u->view->first * m->d.T + t, choice);
+        for (int j = 0; j < k; j++) a->weight[(ptrdiff_t)t * k + j] = 1 / (float)k;
+    }
+}
+
+static void sums(const gs_ffn_use *u, const gs_moe_acts *a, int tokens, gs_routing *r)
+{
+    const gs_dims *d = &u->p->m->d;
+    double *mass = r->mass + u->layer * d->E, *count = r->count + u->layer * d->E;
+    for (int t = 0; t < tokens; t++) {
+        for (int j = 0; j < d->k; j++) count[a->choice[(ptrdiff_t)t * d->k + j]]++;
+        if (!a->p) continue;
+        for (int e = 0; e < d->E; e++) mass[e] += (double)a->p[(ptrdiff_t)t * d->E + e];
+        r->square[u->layer] += (double)a->lse[t] * (double)a->lse[t];
+    }
+}
+
+void gs_route(const gs_ffn_use *u, gs_moe_acts *a, int tokens, gs_routing *routing)
+{
+    if (a->p) by_probability(u, a, tokens);
+    else without_router(u, a, tokens);
+    if (routing) sums(u, a, tokens, routing);
+}
+
+static void chosen_gradient(const gs_config *c, const float *p, int k, const int32_t *choice, const float *w, const float *dw, float *dp)
+{
+    if (gs_is(c, GS_ROUTER_GATE, GS_GATE_RAW)) {
+        for (int j = 0; j < k; j++) dp[choice[j]] += dw[j];
+    } else if (k > 1) {
+        float sum = 0, inner = 0;
+        for (int j = 0; j < k; j++) sum += p[choice[j]], inner += dw[j] * w[j];
+        for (int j = 0; j < k; j++) dp[choice[j]] += (dw[j] - inner) / sum;
+    }
+}
+
+void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, const gs_routing *routing)
+{
+    const gs_model *m = u->p->m;
+    const gs_config *c = &m->config;
+    int E = m->d.E, k = m->d.k, D = m->d.D;
+    double n = routing->tokens, aux = gs_num(c, GS_ROUTER_AUX), z = gs_num(c, GS_ROUTER_Z);
+    float balance[256];
+    for (int e = 0; e < E; e++) balance[e] = (float)(aux * E * routing->count[u->layer * E + e] / n / n);
+    for (int t = 0; t < tokens; t++) {
+        ptrdiff_t at = (ptrdiff_t)t * k;
+        memcpy(a->dp + (ptrdiff_t)t * E, balance, (size_t)E * sizeof *balance);
+        chosen_gradient(c, a->p + (ptrdiff_t)t * E, k, a->choice + at, a->weight + at, a->dweight + at, a->dp + (ptrdiff_t)t * E);
+    }
+    m->kernels->softmax_back(tokens, E, a->p, a->dp, a->dp, E);
+    for (int t = 0; z != 0 && t < tokens; t++)
+        m->kernels->scale_add((size_t)E, (float)(2 * z * (double)a->lse[t] / n), a->p + (ptrdiff_t)t * E, a->dp + (ptrdiff_t)t * E);
+    if (!m->tensors[u->tensor].frozen)
+        gs_product(m, GS_TN, E, D, tokens, a->dp, E, u->x, D, gs_grad(m, u->tensor), D, NULL, true);
+    gs_product(m, GS_NN, tokens, D, E, a->dp, E, gs_param(m, u->tensor), D, dx, D, NULL, true);
+}

@@ -1,0 +1,82 @@
+/* The sites that an ablation reaches: what a clean pass leaves there is stored, what an ablated pass finds there is
+ * replaced. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn_internal.h"
+
+static int slot(gs_site site) { return site == GS_SITE_ATTN_HEAD ? 0 : site == GS_SITE_ATTN_OUT ? 1 : 2; }
+
+static void replace(const gs_pass *p, const gs_view *view, int layer, float *x)
+{
+    const gs_patch *patch = view->patch;
+    const gs_dims *d = &p->m->d;
+    bool head = patch->site == GS_SITE_ATTN_HEAD;
+    size_t column = head ? (size_t)patch->index * (size_t)d->K : 0, width = (size_t)(head ? d->K : d->D), D = (size_t)d->D;
+    for (int i = 0; i < p->n * d->T; i++) {
+        float *to = x + (size_t)i * D + column;
+        size_t t = (size_t)(i % d->T), sequence = (size_t)(view->first + i / d->T);
+        if (patch->mode == GS_MODE_ZERO) {
+            memset(to, 0, width * sizeof *to);
+            continue;
+        }
+        const float *from = patch->mode == GS_MODE_MEAN
+            ? patch->clean->mean[slot(patch->site)][layer] + t * D
+            : patch->clean->site[slot(patch->site)][layer] + ((size_t)patch->from[sequence] * (size_t)d->T + t) * D;
+        memcpy(to, from + column, width * sizeof *to);
+    }
+}
+
+void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x)
+{
+    const gs_patch *patch = view->patch;
+    size_t row = (size_t)p->m->d.T * (size_t)p->m->d.D;
+    if (view->record)
+        memcpy(view->record->site[slot(site)][layer] + (size_t)view->first * row, x, (size_t)p->n * row * sizeof *x);
+    if (patch && patch->site == site && (patch->layer < 0 || patch->layer == layer)) replace(p, view, layer, x);
+}
+
+static void take(gs_clean *c, const gs_dims *d)
+{
+    size_t row = (size_t)d->T * (size_t)d->D;
+    for (int s = 0; s < 3; s++)
+        for (int l = 0; l < d->L; l++) {
+            c->site[s][l] = gs_arena_take(&c->arena, (size_t)c->n * row, sizeof(float));
+            c->mean[s][l] = gs_arena_take(&c->arena, row, sizeof(float));
+        }
+}
+
+int gs_clean_open(gs_clean *c, const gs_dims *d, int n, gs_err *e)
+{
+    *c = (gs_clean){.n = n, .pointers = gs_alloc((size_t)d->L * 6, sizeof *c->pointers)};
+    for (int s = 0; s < 3; s++) c->site[s] = c->pointers + (size_t)s * (size_t)d->L, c->mean[s] = c->site[s] + 3 * (size_t)d->L;
+    take(c, d);
+    if (gs_arena_open(&c->arena, e)) {
+        gs_clean_close(c);
+        return -1;
+    }
+    take(c, d);
+    return 0;
+}
+
+void gs_clean_means(gs_clean *c, const gs_dims *d)
+{
+    size_t row = (size_t)d->T * (size_t)d->D;
+    double *sum = gs_alloc(row, sizeof *sum);
+    for (int s = 0; s < 3 * d->L; s++) {
+        const float *x = c->site[s / d->L][s % d->L];
+        float *mean = c->mean[s / d->L][s % d->L];
+        memset(sum, 0, row * sizeof *sum);
+        for (int i = 0; i < c->n; i++)
+            for (size_t j = 0; j < row; j++) sum[j] += (double)x[(size_t)i * row + j];
+        for (size_t j = 0; j < row; j++) mean[j] = (float)(sum[j] / c->n);
+    }
+    free(sum);
+}
+
+void gs_clean_close(gs_clean *c)
+{
+    gs_arena_close(&c->arena);
+    free(c->pointers);
+    *c = (gs_clean){0};
+}
