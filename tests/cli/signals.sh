@@ -1,0 +1,63 @@
+#!/bin/sh
+# Interrupted in the middle: stopped kindly, killed, and started twice.
+. "$(dirname "$0")/lib.sh"
+tiny slow "${SLOW_STEPS:-400}" 'dense, glu' 4 | sed 's/d_model: 16/d_model: 64/; s/batch: 16/batch: 128/; s/eval.every: 5/eval.every: 100/' >slow.yaml
+
+# some DIR N: waits until N runs are in the journal.
+some() {
+    for _ in $(seq 600); do
+        [ -e "$1/journal.jsonl" ] && [ "$(wc -l <"$1/journal.jsonl")" -ge "$2" ] && return 0
+        sleep 0.05
+    done
+    echo "no $2 runs in $1 after 30 s"
+    return 1
+}
+# interrupt SIGNAL DIR NP: starts a sweep, sends the signal to it after the first run, and leaves its exit code in $ended.
+interrupt() {
+    "$gridshift" run --np "$3" -o "$2" slow.yaml >out.txt 2>err.txt </dev/null &
+    pid=$!
+    some "$2" 1
+    kill "-$1" $pid
+    wait $pid
+    ended=$?
+}
+incomplete() { [ "$(wc -l <"$1/journal.jsonl")" -lt 8 ] || { echo "$1 was finished before the signal"; return 1; }; }
+whole() { code 0 "$gridshift" run --np 0 -o whole slow.yaml; }
+kindly() { interrupt "$1" "$2" "$3" && cat err.txt && [ "$ended" = 75 ] && says err.txt 'The same command goes on' && incomplete "$2"; }
+continues() { code 0 "$gridshift" run --np 2 -o "$1" slow.yaml && lines "$1/journal.jsonl" 8 && same whole "$1"; }
+killed() { interrupt KILL killed 2 && incomplete killed; }
+# The ranks of a killed parent end within seconds; until then the folder is theirs.
+released() {
+    for _ in $(seq 100); do
+        "$gridshift" run --np 2 -o killed slow.yaml >out.txt 2>err.txt && return 0
+        sleep 0.2
+    done
+    cat out.txt err.txt
+    return 1
+}
+continues_killed() { released && same whole killed; }
+started_twice() {
+    "$gridshift" run --np 2 -o twice slow.yaml >first.txt 2>&1 </dev/null &
+    pid=$!
+    some twice 1
+    code 2 "$gridshift" run --np 0 -o twice slow.yaml || return 1
+    cat err.txt
+    wait $pid && lines twice/journal.jsonl 8 && same whole twice
+}
+watched() {
+    "$gridshift" run --np 2 -o watched slow.yaml >first.txt 2>&1 </dev/null &
+    pid=$!
+    some watched 1
+    code 0 "$gridshift" status watched && says out.txt 'left' && cat out.txt && wait $pid
+}
+
+ok 'a whole run' whole
+ok 'TERM to workers under mpirun: exit 75' kindly TERM term 2
+ok 'it continues to the same tables' continues term
+ok 'INT in one process: exit 75' kindly INT int 0
+ok 'it continues to the same tables' continues int
+ok 'kill -9' killed
+ok 'it continues to the same tables' continues_killed
+ok 'a second start on the same folder is refused' started_twice
+ok 'status while a run is going' watched
+finish
