@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # TAP for the shell tests; to be sourced. $1 of a test is the gridshift binary. Each test works in a new folder, which is
 # removed at the end.
 set -u
