@@ -1,6 +1,5 @@
 /* Start, end and agreement of the ranks. */
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "wire.h"
@@ -18,15 +17,10 @@ static bool running(void)
     return up && !down;
 }
 
+/* MPI_Abort names the rank; gs_die has printed the rest. */
 static void abort_all(void)
 {
-    if (!running()) return;
-    char host[MPI_MAX_PROCESSOR_NAME] = "";
-    int length;
-    MPI_Get_processor_name(host, &length);
-    fprintf(stderr, "gridshift: rank %d on %s ends the whole job\n", gs_mpi_rank(), host);
-    fflush(stderr);
-    MPI_Abort(MPI_COMM_WORLD, 1);
+    if (running()) MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
 void gs_mpi_init(int *argc, char ***argv)
