@@ -1,0 +1,189 @@
+/* The cost model, the order, the sums and plan.csv, over a grid made by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <unistd.h>
+
+#include "gridshift/metric.h"
+#include "gridshift/schedule.h"
+#include "schedule/cost.h"
+
+static gs_config config_of(int task, int64_t steps, int64_t seed)
+{
+    gs_config c;
+    gs_config_defaults(task, &c);
+    c.v[GS_TRAIN_STEPS].i = steps;
+    c.v[GS_SEED].i = seed;
+    gs_config_canonical(&c);
+    return c;
+}
+
+static double cost(const gs_config *c, uint32_t ablate)
+{
+    gs_counts n;
+    gs_count(c, &n);
+    return gs_cost_s(c, &n, ablate);
+}
+
+/* -- cost ---------------------------------------------------------------------------------------------------- */
+
+static void test_cost_by_hand(void **state)
+{
+    (void)state;
+    gs_config c = config_of(GS_TASK_ADDITION, 1000, 0); /* 1000 inputs, evaluated every 200 steps: 5 times, and final and best */
+    gs_counts n;
+    gs_count(&c, &n);
+    double pass = 1000.0 * gs_extent_of(&c).length * (double)n.flops_per_token / GS_RATE_FLOPS;
+    double train = (double)n.train_flops / GS_RATE_FLOPS + 1000 * GS_STEP_S;
+    assert_float_equal(cost(&c, 0), train + 7 * pass, 1e-9 * train);
+    /* final and best: ffn.out by zero 1 pass, by 5 permutations 5; 4 heads by mean 4 */
+    uint32_t some = GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO) | GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_RESAMPLE) |
+                    GS_ABLATE(GS_SITE_ATTN_HEAD, GS_MODE_MEAN) | GS_ABLATE(GS_SITE_FFN_EXPERT, GS_MODE_ZERO);
+    assert_float_equal(cost(&c, some), train + (5 + 2 * (1 + 1 + 5 + 4)) * pass, 1e-9 * train);
+    c.v[GS_EVAL_SAMPLES].i = 100;
+    assert_float_equal(cost(&c, 0), train + (0.5 + 2) * pass, 1e-9 * train);
+    c.v[GS_EVAL_RECORD].i = 250; /* four more checkpoints */
+    assert_float_equal(cost(&c, some), train + (0.5 + 6 * (1 + 1 + 5 + 4)) * pass, 1e-9 * train);
+    c.v[GS_MODEL_LAYERS].i = 2;
+    gs_count(&c, &n);
+    pass = 1000.0 * gs_extent_of(&c).length * (double)n.flops_per_token / GS_RATE_FLOPS;
+    train = (double)n.train_flops / GS_RATE_FLOPS + 1000 * GS_STEP_S;
+    assert_float_equal(cost(&c, some), train + (0.5 + 6 * (1 + 3 * 10)) * pass, 1e-9 * train); /* both layers, and each alone */
+}
+
+static void test_cost_grows(void **state)
+{
+    (void)state;
+    for (int task = 0; task < GS_TASK_COUNT; task++) {
+        gs_config c = config_of(task, 1000, 0), longer = config_of(task, 2000, 0), wider = c, nothing = config_of(task, 0, 0);
+        wider.v[GS_FFN_WIDTH].i *= 2;
+        assert_true(cost(&c, 0) > 0);
+        assert_true(cost(&longer, 0) > 1.5 * cost(&c, 0));
+        assert_true(cost(&wider, 0) > cost(&c, 0));
+        assert_true(cost(&c, GS_ABLATE_ALL) > cost(&c, 0));
+        assert_true(cost(&nothing, 0) > 0 && cost(&nothing, 0) < cost(&c, 0));
+    }
+    gs_config two = config_of(GS_TASK_ADDITION, 0, 0), six = two; /* 10^6 inputs: 10,000 of them are measured */
+    two.v[GS_TASK_DIGITS].i = 4;
+    six.v[GS_TASK_DIGITS].i = 6;
+    double ratio = cost(&six, 0) / cost(&two, 0);
+    assert_true(ratio > 1 && ratio < 2);
+}
+
+/* -- plan ---------------------------------------------------------------------------------------------------- */
+
+enum { RUNS = 6 };
+static const int64_t steps_of[RUNS] = {100, 300, 200, 300, 100, 200};
+
+typedef struct made {
+    gs_run runs[RUNS];
+    gs_key varying[2];
+    gs_grid grid;
+} made;
+
+static void make_grid(made *m)
+{
+    *m = (made){.varying = {GS_SEED, GS_TRAIN_STEPS}};
+    for (int i = 0; i < RUNS; i++) {
+        m->runs[i] = (gs_run){.index = i, .config = config_of(GS_TASK_ADDITION, steps_of[i], i)};
+        gs_config_id(&m->runs[i].config, m->runs[i].id);
+    }
+    m->runs[1].matched = true;
+    m->runs[1].mismatch = -0.0125;
+    m->grid = (gs_grid){.count = RUNS, .runs = m->runs, .varying_count = 2, .varying = m->varying};
+}
+
+static gs_state odd_ones(void *context, const gs_run *run)
+{
+    int *asked = context;
+    ++*asked;
+    return run->index == 3 ? GS_DONE : run->index == 5 ? GS_FAILED : GS_TODO;
+}
+
+static void assert_order(const gs_plan *p, const int *wanted, int count)
+{
+    assert_int_equal(p->todo, count);
+    for (int i = 0; i < count; i++) assert_int_equal(p->order[i], wanted[i]);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    made m;
+    gs_plan *p;
+    gs_err e;
+    make_grid(&m);
+    assert_int_equal(gs_plan_make(&m.grid, 0, NULL, NULL, &p, &e), 0);
+    assert_order(p, (const int[]){1, 3, 2, 5, 0, 4}, 6); /* longest first, ties in plan order */
+    double sum = 0;
+    for (int i = 0; i < RUNS; i++) sum += p->runs[i].predicted_s;
+    assert_true(p->todo_s == sum);
+    assert_ptr_equal(p->runs[4].run, &m.runs[4]);
+    gs_plan_close(&p);
+    assert_null(p);
+    gs_plan_close(&p);
+
+    int asked = 0;
+    assert_int_equal(gs_plan_make(&m.grid, GS_ABLATE_ALL, odd_ones, &asked, &p, &e), 0);
+    assert_int_equal(asked, RUNS);
+    assert_order(p, (const int[]){1, 2, 0, 4}, 4);
+    assert_int_equal(p->done, 1);
+    assert_int_equal(p->failed, 1);
+    assert_true(p->todo_s < 0.75 * 6 * p->runs[1].predicted_s);
+    gs_plan_close(&p);
+}
+
+static void test_no_runs(void **state)
+{
+    (void)state;
+    gs_grid none = {0};
+    gs_plan *p;
+    gs_err e;
+    gs_buf csv = {0};
+    assert_int_equal(gs_plan_make(&none, 0, NULL, NULL, &p, &e), 0);
+    assert_int_equal(p->todo, 0);
+    gs_plan_csv(p, &none, &csv);
+    assert_string_equal(csv.text, "id,state,params_total,params_active,flops_per_token,bytes,predicted_s,mismatch\n");
+    gs_plan_close(&p);
+    gs_buf_free(&csv);
+}
+
+static void test_csv(void **state)
+{
+    (void)state;
+    made m;
+    gs_plan *p;
+    gs_err e;
+    gs_buf csv = {0};
+    int asked = 0;
+    make_grid(&m);
+    assert_int_equal(gs_plan_make(&m.grid, 0, odd_ones, &asked, &p, &e), 0);
+    p->runs[1].counts = (gs_counts){.params_total = 5, .params_active = 4, .flops_per_token = 3, .bytes = 2};
+    p->runs[1].predicted_s = 1.23456;
+    gs_plan_csv(p, &m.grid, &csv);
+    const char *head = "id,seed,train.steps,state,params_total,params_active,flops_per_token,bytes,predicted_s,mismatch\n";
+    assert_int_equal(strncmp(csv.text, head, strlen(head)), 0);
+    char *line = gs_text("\n%s,1,300,todo,5,4,3,2,1.235,-0.0125\n", m.runs[1].id);
+    assert_non_null(strstr(csv.text, line));
+    free(line);
+    line = gs_text("\n%s,3,300,done,", m.runs[3].id);
+    assert_non_null(strstr(csv.text, line));
+    free(line);
+    assert_non_null(strstr(csv.text, ",failed,"));
+    int lines = 0;
+    for (const char *c = csv.text; *c; c++) lines += *c == '\n';
+    assert_int_equal(lines, RUNS + 1);
+    gs_plan_close(&p);
+    gs_buf_free(&csv);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cost_by_hand), cmocka_unit_test(test_cost_grows), cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_no_runs), cmocka_unit_test(test_csv)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
