@@ -1,0 +1,142 @@
+/* The sections that say what is made of the runs: ablate, tables, budget. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sweep/parts.h"
+
+/* -- ablate ------------------------------------------------------------------------------------------------ */
+
+static int read_ablation(const gs_reader *r, const gs_node *n, gs_spec *s)
+{
+    static const char *const names[] = {"site", "mode"};
+    const gs_node *found[2];
+    int site, mode;
+    if (gs_read_options(r, n, "ablate", names, 2, found)) return -1;
+    if (!found[0] || !found[1]) return gs_fail(r, n->where, "ablate: each entry needs a site and a mode");
+    if (gs_read_choice(r, found[0], "ablate: site", gs_site_names, GS_SITE_COUNT, &site)) return -1;
+    if (gs_read_choice(r, found[1], "ablate: mode", gs_mode_names, GS_MODE_COUNT, &mode)) return -1;
+    uint32_t bit = GS_ABLATE(site, mode);
+    if (!(bit & GS_ABLATE_ALL)) return gs_fail(r, found[1]->where, "ablate: %s takes only mode zero", gs_site_names[site]);
+    if (s->ablate & bit) return gs_fail(r, n->where, "ablate: %s with %s is there twice; remove one", gs_site_names[site], gs_mode_names[mode]);
+    s->ablate |= bit;
+    return 0;
+}
+
+int gs_part_ablate(const gs_reader *r, const gs_node *n, gs_spec *s)
+{
+    if (gs_read_list(r, n, "ablate")) return -1;
+    for (int i = 0; i < n->count; i++)
+        if (read_ablation(r, n->items[i], s)) return -1;
+    return 0;
+}
+
+/* -- tables ------------------------------------------------------------------------------------------------ */
+
+enum { KIND, ROWS, METRICS, BASELINE, POOL, X, SERIES, TABLE_COUNT };
+static const char *const table_names[TABLE_COUNT] = {"kind", "rows", "metrics", "baseline", "pool", "x", "series"};
+static const bool table_takes[2][TABLE_COUNT] = {
+    [GS_TABLE_COMPARISON] = {[KIND] = true, [ROWS] = true, [METRICS] = true, [BASELINE] = true, [POOL] = true},
+    [GS_TABLE_SCALING] = {[KIND] = true, [METRICS] = true, [POOL] = true, [X] = true, [SERIES] = true}};
+static const char *const kind_names[] = {"comparison", "scaling"};
+
+/* A list of keys; seed has its own role: tables aggregate over it. */
+static int read_keys(const gs_reader *r, const gs_node *n, const char *what, gs_key **keys, int *count)
+{
+    const char *text;
+    if (gs_read_list(r, n, what)) return -1;
+    *keys = gs_alloc((size_t)n->count + 1, sizeof **keys);
+    for (int i = 0; i < n->count; i++) {
+        gs_key *key = &(*keys)[*count];
+        if (gs_read_text(r, n->items[i], what, &text) || gs_read_key(r, text, n->items[i]->where, key)) return -1;
+        if (*key == GS_SEED) return gs_fail(r, n->items[i]->where, "%s: tables aggregate over seed; remove it", what);
+        for (int j = 0; j < *count; j++)
+            if ((*keys)[j] == *key) return gs_fail(r, n->items[i]->where, "%s: %s is there twice; remove one", what, text);
+        (*count)++;
+    }
+    return 0;
+}
+
+static int read_metrics(const gs_reader *r, const gs_node *n, gs_table_spec *t)
+{
+    const char *text;
+    if (gs_read_list(r, n, "metrics")) return -1;
+    if (!n->count) return gs_fail(r, n->where, "metrics is empty; name at least one, e.g. final.clean.accuracy");
+    t->metrics = gs_alloc((size_t)n->count, sizeof *t->metrics);
+    for (int i = 0; i < n->count; i++) {
+        gs_where at = n->items[i]->where;
+        if (gs_read_text(r, n->items[i], "metrics", &text)) return -1;
+        if (!gs_metric_find(text)) return gs_fail(r, at, "unknown metric %.100s; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2]", text);
+        for (int j = 0; j < i; j++)
+            if (!strcmp(t->metrics[j], text)) return gs_fail(r, at, "the metric %s is there twice; remove one", text);
+        t->metrics[t->metric_count++] = gs_text("%s", text);
+    }
+    return 0;
+}
+
+static int read_x(const gs_reader *r, const gs_node *n, gs_table_spec *t)
+{
+    const char *text;
+    if (gs_read_text(r, n, "x", &text) || gs_read_key(r, text, n->where, &t->x)) return -1;
+    gs_type type = gs_keys[t->x].type;
+    if (t->x == GS_SEED) return gs_fail(r, n->where, "x: tables aggregate over seed; name another key");
+    return type == GS_TYPE_INT || type == GS_TYPE_REAL ? 0 : gs_fail(r, n->where, "x: %s is not a number; name a key such as ffn.width", text);
+}
+
+static int read_parts(const gs_reader *r, const gs_node *const *found, gs_table_spec *t)
+{
+    if (read_metrics(r, found[METRICS], t)) return -1;
+    if (found[ROWS] && read_keys(r, found[ROWS], "rows", &t->rows, &t->row_count)) return -1;
+    if (found[SERIES] && read_keys(r, found[SERIES], "series", &t->rows, &t->row_count)) return -1;
+    if (found[X] && read_x(r, found[X], t)) return -1;
+    if (found[BASELINE] && gs_read_selector(r, found[BASELINE], "baseline", &t->baseline)) return -1;
+    return found[POOL] ? read_keys(r, found[POOL], "pool", &t->pool, &t->pool_count) : 0;
+}
+
+static int read_table(const gs_reader *r, const gs_name *name, const gs_node *n, gs_table_spec *t)
+{
+    const gs_node *found[TABLE_COUNT];
+    int kind;
+    t->where = name->where;
+    if (gs_read_file_name(r, name->where, "the table's name", name->text)) return -1;
+    t->name = gs_text("%s", name->text);
+    if (gs_read_options(r, n, "a table", table_names, TABLE_COUNT, found)) return -1;
+    if (!found[KIND]) return gs_fail(r, n->where, "the table %s has no kind; give comparison or scaling", t->name);
+    if (gs_read_choice(r, found[KIND], "kind", kind_names, 2, &kind)) return -1;
+    t->kind = (gs_table_kind)kind;
+    for (int i = 0; i < TABLE_COUNT; i++)
+        if (found[i] && !table_takes[kind][i]) return gs_fail(r, found[i]->where, "a %s table takes no `%s`; remove it", kind_names[kind], table_names[i]);
+    const char *needed = kind == GS_TABLE_SCALING ? (found[X] ? NULL : "x") : (found[ROWS] ? NULL : "rows");
+    if (!found[METRICS]) needed = "metrics";
+    if (needed) return gs_fail(r, n->where, "the table %s needs `%s`", t->name, needed);
+    return read_parts(r, found, t);
+}
+
+int gs_part_tables(const gs_reader *r, const gs_node *n, gs_spec *s)
+{
+    if (gs_read_map(r, n, "tables")) return -1;
+    s->tables = gs_alloc((size_t)n->count + 1, sizeof *s->tables);
+    for (int i = 0; i < n->count; i++)
+        if (read_table(r, &n->keys[i], n->items[i], &s->tables[s->table_count++])) return -1;
+    return 0;
+}
+
+void gs_table_spec_free(gs_table_spec *t)
+{
+    for (int i = 0; i < t->metric_count; i++) free(t->metrics[i]);
+    free(t->metrics);
+    free(t->rows);
+    free(t->pool);
+    free(t->name);
+    gs_selector_free(&t->baseline);
+}
+
+/* -- budget ------------------------------------------------------------------------------------------------ */
+
+int gs_part_budget(const gs_reader *r, const gs_node *n, gs_spec *s)
+{
+    static const char *const names[] = {"core_hours", "bytes"};
+    const gs_node *found[2];
+    if (gs_read_options(r, n, "budget", names, 2, found)) return -1;
+    if (found[0] && gs_read_positive(r, found[0], "budget: core_hours", &s->core_hours)) return -1;
+    return found[1] ? gs_read_whole(r, found[1], "budget: bytes", 1, INT64_C(1) << 50, &s->bytes) : 0;
+}
