@@ -22,7 +22,15 @@ static totals totals_of(const gs_plan *p)
 
 static const char *const state_names[] = {[GS_TODO] = "todo", [GS_DONE] = "done", [GS_FAILED] = "failed"};
 
-static void add_row(gs_cells *cells, const gs_planned *run, const gs_grid *g)
+static bool any_matched(const gs_grid *g)
+{
+    for (int i = 0; i < g->count; i++)
+        if (g->runs[i].matched)
+            return true;
+    return false;
+}
+
+static void add_row(gs_cells *cells, const gs_planned *run, const gs_grid *g, bool mismatch)
 {
     char text[64];
     gs_cells_add(cells, "%.12s", run->run->id);
@@ -34,20 +42,24 @@ static void add_row(gs_cells *cells, const gs_planned *run, const gs_grid *g)
     gs_cells_add(cells, "%s", gs_bytes_text(run->counts.bytes, text));
     gs_cells_add(cells, "%.3g", run->predicted_s);
     gs_cells_add(cells, "%s", state_names[run->state]);
+    if (mismatch)
+        gs_cells_add(cells, run->run->matched ? "%+.3f %%" : "", 100 * run->run->mismatch);
 }
 
 static void print_text(const gs_session *s)
 {
     const gs_grid *g = s->grid;
-    static const char *const heads[] = {"params", "active", "FLOPs/token", "memory", "seconds", "state"};
-    gs_cells cells = {.columns = 1 + g->varying_count + 6};
+    static const char *const heads[] = {"params", "active", "FLOPs/token", "memory", "seconds", "state", "mismatch"};
+    bool mismatch = any_matched(g);
+    int fixed = mismatch ? 7 : 6;
+    gs_cells cells = {.columns = 1 + g->varying_count + fixed};
     gs_cells_add(&cells, "id");
     for (int i = 0; i < g->varying_count; i++)
         gs_cells_add(&cells, "%s", gs_keys[g->varying[i]].name);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < fixed; i++)
         gs_cells_add(&cells, "%s", heads[i]);
     for (int i = 0; i < s->plan->count; i++)
-        add_row(&cells, s->plan->runs + i, g);
+        add_row(&cells, s->plan->runs + i, g, mismatch);
     totals t = totals_of(s->plan);
     char memory[32];
     printf("%s\n\n", g->formula);

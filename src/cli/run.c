@@ -36,7 +36,8 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
     return true;
 }
 
-/* A folder holds one sweep. An edited file of the same name continues it. */
+/* A folder holds one sweep. An edited file of the same name continues it. A file without `name:` takes its file's name,
+ * which spec.yaml has lost. */
 static int check_folder(const char *dir, const gs_spec *spec, gs_err *e)
 {
     gs_session old = {0};
@@ -44,7 +45,7 @@ static int check_folder(const char *dir, const gs_spec *spec, gs_err *e)
     char *path = gs_text("%s/spec.yaml", dir);
     /* Only the name matters here; an old file that this version refuses is replaced. */
     bool other = access(path, F_OK) == 0 && gs_spec_load(path, NULL, 0, &old.spec, &ignored) == 0 &&
-                 strcmp(gs_spec_name(old.spec), gs_spec_name(spec)) != 0;
+                 strcmp(gs_spec_name(old.spec), gs_spec_name(spec)) != 0 && strcmp(gs_spec_name(old.spec), "spec") != 0;
     int code = other ? gs_error(e, "%s holds the sweep '%s', not '%s'. Give another folder with -o, or another name in the file.", dir,
                                 gs_spec_name(old.spec), gs_spec_name(spec))
                      : 0;
