@@ -128,8 +128,8 @@ static int refuse_option(const gs_usage *u, const char *word, bool lacks_argumen
     char bare[WORD_MOST];
     snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
     const char *near = gs_cli_nearest(bare, names);
-    return gs_cli_error("command line: unknown option '%s' of `%.*s`%s%s%s. `gridshift %.*s --help` lists the options.", word, command,
-                        u->synopsis, near ? "; did you mean '--" : "", near ? near : "", near ? "'?" : "", command, u->synopsis);
+    return gs_cli_error("command line: unknown option '%s' of `%.*s`. %s%s%s`gridshift %.*s --help` lists the options.", word, command,
+                        u->synopsis, near ? "Did you mean '--" : "", near ? near : "", near ? "'? " : "", command, u->synopsis);
 }
 
 static bool take_operands(const gs_usage *u, int count, char **words, const char **operands, int *code)
@@ -198,8 +198,8 @@ static int unknown_command(const gs_command *commands, const char *word)
         if (!strcmp(word, later[i]))
             return gs_cli_error("command line: '%s' is not in this version.", word);
     const char *near = gs_cli_nearest(word, names);
-    return gs_cli_error("command line: unknown command '%s'%s%s%s. `gridshift --help` lists the commands.", word,
-                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return gs_cli_error("command line: unknown command '%s'. %s%s%s`gridshift --help` lists the commands.", word,
+                        near ? "Did you mean '" : "", near ? near : "", near ? "'? " : "");
 }
 
 int gs_cli_main(const gs_command *commands, int argc, char **argv)

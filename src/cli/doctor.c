@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/sysinfo.h>
 #include <xxhash.h>
 #include <yaml.h>
 #include <zlib.h>
@@ -22,12 +21,12 @@ static void line(const char *name, const char *format, ...)
     va_end(args);
 }
 
-/* The first line of /proc/cpuinfo that begins with a name, behind its colon; owned by the caller. */
-static char *cpu_field(const char *name)
+/* The first line of a /proc file that begins with a name, behind its colon; owned by the caller. */
+static char *proc_field(const char *path, const char *name)
 {
     char *found = NULL, *text = NULL;
     size_t size = 0;
-    FILE *f = fopen("/proc/cpuinfo", "r");
+    FILE *f = fopen(path, "r");
     while (f && !found && getline(&text, &size, f) > 0)
         if (!strncmp(text, name, strlen(name)) && strchr(text, ':'))
             found = gs_text("%.*s", (int)strcspn(strchr(text, ':') + 1, "\n"), strchr(text, ':') + 1);
@@ -40,7 +39,7 @@ static char *cpu_field(const char *name)
 static void print_cpu(void)
 {
     static const char *const wanted[] = {"sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve", NULL};
-    char *model = cpu_field("model name"), *flags = cpu_field("flags"), *features = cpu_field("Features");
+    char *model = proc_field("/proc/cpuinfo", "model name"), *flags = proc_field("/proc/cpuinfo", "flags"), *features = proc_field("/proc/cpuinfo", "Features");
     line("cores", "%d for this process", gs_launch_cores());
     line("CPU", "%s", model + 1);
     gs_buf isa = {0};
@@ -63,7 +62,7 @@ static void print_blas(void)
 {
     const char *threads = getenv("OPENBLAS_NUM_THREADS"), *core = getenv("OPENBLAS_CORETYPE");
     line("OpenBLAS", "%s; core %s", openblas_get_config(), openblas_get_corename());
-    line("", "%s threads a rank (OPENBLAS_NUM_THREADS%s)", threads ? threads : "1", threads ? "" : " is not set");
+    line("", "BLAS threads of a rank: %s (OPENBLAS_NUM_THREADS%s)", threads ? threads : "1", threads ? "" : " is not set");
     if (core)
         line("warning", "OPENBLAS_CORETYPE=%s is preset: BLAS does not choose its kernels for this CPU. Unset it, unless that is meant.", core);
 }
@@ -76,18 +75,17 @@ static void print_mpi(void)
         text[strcspn(text, "\n")] = 0;
     if (f)
         pclose(f);
-    line("MPI", "built with %s; %s", GS_MPI_VERSION, *text ? text : "no mpirun on the path: only --np 0 works (.ci/deps installs it)");
+    line("MPI", "built with version %s; %s", GS_MPI_VERSION, *text ? text : "no mpirun on the path: only --np 0 works (.ci/deps installs it)");
     line("ScaLAPACK", "%s", GS_HAVE_SCALAPACK ? "yes" : "no (built without it)");
 }
 
 static void print_space(void)
 {
-    struct sysinfo info;
     struct statvfs disk;
-    char all[32], available[32];
-    if (!sysinfo(&info))
-        line("memory", "%s, %s of it free or buffers", gs_bytes_text((int64_t)info.totalram * info.mem_unit, all),
-             gs_bytes_text((int64_t)(info.freeram + info.bufferram) * info.mem_unit, available));
+    char all[32], available[32], *total_kib = proc_field("/proc/meminfo", "MemTotal"), *available_kib = proc_field("/proc/meminfo", "MemAvailable");
+    line("memory", "%s, %s of it available", gs_bytes_text(1024 * atoll(total_kib), all), gs_bytes_text(1024 * atoll(available_kib), available));
+    free(total_kib);
+    free(available_kib);
     if (!statvfs(".", &disk))
         line("disk", "%s free here", gs_bytes_text((int64_t)(disk.f_bavail * disk.f_frsize), available));
     if (!statvfs("/dev/shm", &disk))

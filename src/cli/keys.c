@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "gridshift/task.h"
 
 static const char *const type_names[] = {
     [GS_TYPE_INT] = "integer", [GS_TYPE_REAL] = "number", [GS_TYPE_BOOL] = "true or false", [GS_TYPE_ENUM] = "word"};
@@ -15,8 +16,10 @@ static void add_allowed(gs_buf *b, const gs_key_row *k)
         gs_buf_add(b, "%s", k->choices);
     else if (k->type == GS_TYPE_BOOL)
         gs_buf_add(b, "true false");
+    else if (k->type == GS_TYPE_INT)
+        gs_buf_add(b, "integer %.0f..%.0f%s%s", k->low, k->high, *k->unit ? " " : "", k->unit);
     else
-        gs_buf_add(b, "%s %s..%s%s%s", type_names[k->type], gs_real(k->low, low), gs_real(k->high, high), *k->unit ? " " : "", k->unit);
+        gs_buf_add(b, "number %s..%s%s%s", gs_real(k->low, low), gs_real(k->high, high), *k->unit ? " " : "", k->unit);
 }
 
 static const char *default_of(const gs_key_row *k, int task)
@@ -24,28 +27,40 @@ static const char *default_of(const gs_key_row *k, int task)
     return *k->defaults[task] ? k->defaults[task] : "none";
 }
 
-/* "default 64 (addition), 128 (modular, histogram)", or one value where the tasks agree. */
+static bool same_default(const gs_key_row *k, int a, int b)
+{
+    return !strcmp(k->defaults[a], k->defaults[b]);
+}
+
+/* "64 (addition), 128 (modular, histogram)" */
+static void add_defaults_by_task(gs_buf *b, const gs_key_row *k)
+{
+    const char *separator = "";
+    for (int t = 0; t < GS_TASK_COUNT; t++) {
+        int first = 0;
+        while (!same_default(k, first, t))
+            first++;
+        if (!*k->defaults[t] || first < t)
+            continue;
+        gs_buf_add(b, "%s%s (", separator, k->defaults[t]);
+        for (int u = t; u < GS_TASK_COUNT; u++)
+            if (same_default(k, t, u))
+                gs_buf_add(b, "%s%s", u > t ? ", " : "", gs_tasks[u].name);
+        gs_buf_add(b, ")");
+        separator = ", ";
+    }
+}
+
 static void add_defaults(gs_buf *b, const gs_key_row *k, int task)
 {
-    char word[64];
-    gs_buf_add(b, "default ");
-    if (task >= 0) {
-        gs_buf_add(b, "%s", default_of(k, task));
-        return;
-    }
     bool same = true;
     for (int t = 1; t < GS_TASK_COUNT; t++)
-        same = same && !strcmp(k->defaults[t], k->defaults[0]);
-    if (same) {
-        gs_buf_add(b, "%s", default_of(k, 0));
-        return;
-    }
-    const char *separator = "";
-    for (int t = 0; t < GS_TASK_COUNT; t++)
-        if (*k->defaults[t]) {
-            gs_buf_add(b, "%s%s (%s)", separator, k->defaults[t], gs_value_text(GS_TASK, (gs_value){.set = true, .i = t}, word));
-            separator = ", ";
-        }
+        same = same && same_default(k, 0, t);
+    gs_buf_add(b, "default ");
+    if (task >= 0 || same)
+        gs_buf_add(b, "%s", default_of(k, task >= 0 ? task : 0));
+    else
+        add_defaults_by_task(b, k);
 }
 
 static void print_key(const gs_key_row *k, int task)
@@ -100,10 +115,9 @@ static void print_manual(int task)
 static json_t *key_json(const gs_key_row *k)
 {
     json_t *defaults = json_object();
-    char word[64];
     for (int t = 0; t < GS_TASK_COUNT; t++)
         if (*k->defaults[t])
-            json_object_set_new(defaults, gs_value_text(GS_TASK, (gs_value){.set = true, .i = t}, word), json_string(k->defaults[t]));
+            json_object_set_new(defaults, gs_tasks[t].name, json_string(k->defaults[t]));
     json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:s}", "name", k->name, "type", type_names[k->type], "unit", k->unit, "default",
                             defaults, "when", k->when_text, "identity", k->identity, "doc", k->doc);
     if (k->type == GS_TYPE_ENUM)
@@ -138,8 +152,8 @@ static bool find_key(const char *name, int *key)
     if (gs_is_later(name))
         gs_cli_error("command line: the key '%s' is not in this version.", name);
     else
-        gs_cli_error("command line: unknown key '%s'%s%s%s. `gridshift keys` lists them.", name, near ? "; did you mean '" : "", near ? near : "",
-                     near ? "'?" : "");
+        gs_cli_error("command line: unknown key '%s'. %s%s%s`gridshift keys` lists them.", name, near ? "Did you mean '" : "", near ? near : "",
+                     near ? "'? " : "");
     return false;
 }
 

@@ -9,9 +9,9 @@ for command in plan run status tables show eval keys doctor; do
 done
 ok 'no command: the list, exit 2' code 2 "$gridshift"
 ok '--help lists the commands' code 0 "$gridshift" --help
-ok 'unknown command' refuses "unknown command 'paln'; did you mean 'plan'?" "$gridshift" paln
+ok 'unknown command' refuses "unknown command 'paln'. Did you mean 'plan'?" "$gridshift" paln
 ok 'a command of a later version' refuses "'report' is not in this version" "$gridshift" report words
-ok 'unknown option' refuses "unknown option '--jsn' of \`plan\`; did you mean '--json'?" "$gridshift" plan --jsn words.yaml
+ok 'unknown option' refuses "unknown option '--jsn' of \`plan\`. Did you mean '--json'?" "$gridshift" plan --jsn words.yaml
 ok 'unknown letter' refuses "unknown option '-x' of \`run\`" "$gridshift" run -x words.yaml
 ok 'option without its argument' refuses "option '--set' needs an argument" "$gridshift" plan words.yaml --set
 ok 'no sweep' refuses 'usage: gridshift plan [options] SWEEP' "$gridshift" plan
@@ -24,7 +24,7 @@ ok '--set with a value that is not listed' refuses "moe" "$gridshift" plan --set
 ok '--set without a value' refuses "ffn.kind" "$gridshift" plan --set ffn.kind words.yaml
 ok 'status of no folder' refuses 'there is no spec.yaml' "$gridshift" status nowhere
 ok 'show of an unknown id' refuses "no finished run's id begins with 'abc'" "$gridshift" show nowhere abc
-ok 'keys of an unknown key' refuses "unknown key 'ffn.widht'; did you mean 'ffn.width'?" "$gridshift" keys ffn.widht
+ok 'keys of an unknown key' refuses "unknown key 'ffn.widht'. Did you mean 'ffn.width'?" "$gridshift" keys ffn.widht
 ok 'keys of an unknown task' refuses 'additon' "$gridshift" keys --task additon
 
 one_key() { code 0 "$gridshift" keys ffn.top_k && says out.txt 'ffn.top_k: integer 1..256; default 1; when' && lines out.txt 2; }
