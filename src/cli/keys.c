@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "gridshift/task.h"
 
 static const char *const type_names[] = {
     [GS_TYPE_INT] = "integer", [GS_TYPE_REAL] = "number", [GS_TYPE_BOOL] = "true or false", [GS_TYPE_ENUM] = "word"};
@@ -45,7 +44,7 @@ static void add_defaults_by_task(gs_buf *b, const gs_key_row *k)
         gs_buf_add(b, "%s%s (", separator, k->defaults[t]);
         for (int u = t; u < GS_TASK_COUNT; u++)
             if (same_default(k, t, u))
-                gs_buf_add(b, "%s%s", u > t ? ", " : "", gs_tasks[u].name);
+                gs_buf_add(b, "%s%s", u > t ? ", " : "", gs_keys[GS_TASK].defaults[u]);
         gs_buf_add(b, ")");
         separator = ", ";
     }
@@ -117,7 +116,7 @@ static json_t *key_json(const gs_key_row *k)
     json_t *defaults = json_object();
     for (int t = 0; t < GS_TASK_COUNT; t++)
         if (*k->defaults[t])
-            json_object_set_new(defaults, gs_tasks[t].name, json_string(k->defaults[t]));
+            json_object_set_new(defaults, gs_keys[GS_TASK].defaults[t], json_string(k->defaults[t]));
     json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:s}", "name", k->name, "type", type_names[k->type], "unit", k->unit, "default",
                             defaults, "when", k->when_text, "identity", k->identity, "doc", k->doc);
     if (k->type == GS_TYPE_ENUM)
