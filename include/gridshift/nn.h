@@ -42,8 +42,9 @@ typedef struct gs_model {
     gs_arena arena;
 } gs_model;
 
-/* c canonical and checked. Parameters are zero until gs_model_init or a checkpoint fills them. */
-int gs_model_open(const gs_config *c, bool train, gs_model **out, gs_err *e);
+/* c canonical and checked; d: its dimensions, gs_dims_of(c), unless a checkpoint's tensors say otherwise. Parameters are
+ * zero until gs_model_init or a checkpoint fills them. */
+int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_err *e);
 void gs_model_close(gs_model **m);
 void gs_model_init(gs_model *m);                              /* by model.init and the init seed */
 const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: none */
@@ -82,6 +83,8 @@ typedef struct gs_pass gs_pass; /* activations of up to `most` sequences */
 int gs_chunk(const gs_config *c, int batch);
 int gs_pass_open(gs_model *m, int most, bool train, gs_pass **out, gs_err *e);
 void gs_pass_close(gs_pass **p);
+const gs_model *gs_pass_model(const gs_pass *p);
+int gs_pass_most(const gs_pass *p);
 
 /* Sums over the tokens of a batch that the losses of the routers need, per layer; zero it before the first chunk. */
 typedef struct gs_routing {
@@ -100,6 +103,7 @@ void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const g
 
 typedef struct gs_losses {
     double total, ce, aux, z; /* total = ce + aux_weight aux + z_weight z; aux and z summed over layers, unweighted */
+    double accuracy;          /* over all targets of the batch */
 } gs_losses;
 /* Loss of a whole batch (tokens, targets (n,T), -1: none) and its gradient into m->grad, in chunks of the pass's size. */
 gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, int64_t step);

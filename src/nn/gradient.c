@@ -36,7 +36,7 @@ static void add_routing(const gs_model *m, const gs_routing *r, gs_losses *sum)
 gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, int64_t step)
 {
     const gs_model *m = p->m;
-    int T = m->d.T, wanted = 0;
+    int T = m->d.T, wanted = 0, right = 0;
     for (int i = 0; i < n * T; i++) wanted += targets[i] >= 0;
     if (n > p->most && gs_chunk(&m->config, n) == n) gs_die("%d sequences in a pass of %d, and the balancing loss needs them at once", n, p->most);
     memset(m->grad, 0, m->size * sizeof *m->grad);
@@ -50,12 +50,14 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
         gs_forward(p, at, count, &view, r);
         int rows = targets_of(targets + (ptrdiff_t)first * T, count * T, p->row_room, p->target_room);
         float *logits = gs_readout(p, p->row_room, rows);
-        sum.ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)wanted, NULL);
+        sum.ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)wanted, p->right_room);
+        for (int i = 0; i < rows; i++) right += p->right_room[i];
         gs_routing whole = *r;
         whole.tokens = (double)n * T; /* the z-loss is a mean over the batch, not the chunk */
         gs_backward(p, at, &view, &whole);
     }
     sum.ce /= wanted;
+    sum.accuracy = (double)right / wanted;
     add_routing(m, r, &sum);
     sum.total = sum.ce + gs_num(&m->config, GS_ROUTER_AUX) * sum.aux + gs_num(&m->config, GS_ROUTER_Z) * sum.z;
     return sum;

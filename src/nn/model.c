@@ -22,12 +22,12 @@ static void fill_hash(gs_model *m)
     }
 }
 
-int gs_model_open(const gs_config *c, bool train, gs_model **out, gs_err *e)
+int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_err *e)
 {
     const gs_kernels *kernels = gs_kernels_choose(NULL, e);
     if (!kernels) return -1;
     gs_model *m = gs_alloc(1, sizeof *m);
-    *m = (gs_model){.config = *c, .d = gs_dims_of(c), .kernels = kernels};
+    *m = (gs_model){.config = *c, .d = d, .kernels = kernels};
     gs_layout l = {0};
     gs_layout_model(&l, c, &m->d);
     m->tensors = gs_alloc((size_t)l.count, sizeof *m->tensors);

@@ -90,6 +90,7 @@ struct gs_pass {
     const int32_t *row;
     float *read, *read_norm, *read_stats, *logits; /* (M,D), (M,D), (M,2), (M,C) */
     int32_t *row_room, *target_room;               /* (M): for gs_gradient */
+    uint8_t *right_room;                           /* (M) */
     /* scratch of backward */
     float *dx, *dnorm, *dqkv, *dmix, *dh, *sorted; /* (M,D), (M,D), (M,3D), (M,D), (rows, 2 width), (M k, D) */
     float *attention;                              /* scratch of one head */

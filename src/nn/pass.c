@@ -78,6 +78,7 @@ static void take(gs_pass *p, const gs_config *c, const gs_dims *d)
     p->logits = gs_arena_take(&p->arena, M * (size_t)d->C, sizeof(float));
     p->row_room = gs_arena_take(&p->arena, M, sizeof(int32_t));
     p->target_room = gs_arena_take(&p->arena, M, sizeof(int32_t));
+    p->right_room = gs_arena_take(&p->arena, M, sizeof(uint8_t));
     p->attention = gs_arena_take(&p->arena, gs_attention_scratch(d->T), sizeof(float));
     p->routing.mass = gs_arena_take(&p->arena, LE, sizeof(double));
     p->routing.count = gs_arena_take(&p->arena, LE, sizeof(double));
@@ -273,5 +274,7 @@ void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const g
     embed_back(p, tokens);
 }
 
+const gs_model *gs_pass_model(const gs_pass *p) { return p->m; }
+int gs_pass_most(const gs_pass *p) { return p->most; }
 const int32_t *gs_pass_choice(const gs_pass *p, int layer) { return p->layer[layer].moe.choice; }
 const float *gs_pass_probability(const gs_pass *p, int layer) { return p->layer[layer].moe.p; }
