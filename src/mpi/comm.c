@@ -1,5 +1,6 @@
 /* Start, end and agreement of the ranks. */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "wire.h"
@@ -17,10 +18,16 @@ static bool running(void)
     return up && !down;
 }
 
-/* MPI_Abort names the rank; gs_die has printed the rest. */
+/* gs_die has printed what and where in the source; a job of many ranks needs who, too. */
 static void abort_all(void)
 {
-    if (running()) MPI_Abort(MPI_COMM_WORLD, 1);
+    if (!running()) return;
+    char host[MPI_MAX_PROCESSOR_NAME] = "";
+    int length;
+    MPI_Get_processor_name(host, &length);
+    fprintf(stderr, "gridshift: rank %d on %s ends the whole job\n", gs_mpi_rank(), host);
+    fflush(stderr);
+    MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
 void gs_mpi_init(int *argc, char ***argv)

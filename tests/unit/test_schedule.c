@@ -1,4 +1,4 @@
-/* The cost model, the order, the sums and plan.csv, over a grid made by hand. */
+/* The cost model, the order, the sums and plan.csv, over a grid made by hand; the budget over sweep files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -181,9 +181,50 @@ static void test_csv(void **state)
     gs_buf_free(&csv);
 }
 
+/* -- budget -------------------------------------------------------------------------------------------------- */
+
+static void within(const char *budget, int wanted, const char *says, const char *also)
+{
+    char *path = gs_text("%s/gridshift-budget-XXXXXX.yaml", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    char *text = gs_text("sweep: 1\nname: small\ndefaults: {task: addition, train.steps: 3600000}\n"
+                         "parameters:\n  seed: {range: [0, 10]}\n  ffn.width: {values: [16, 256]}\n%s", budget);
+    int fd = mkstemps(path, 5);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    gs_spec *s;
+    gs_grid *g;
+    gs_plan *p;
+    gs_err e = {""};
+    if (gs_spec_load(path, NULL, 0, &s, &e) || gs_grid_expand(s, &g, &e) || gs_plan_make(g, 0, NULL, NULL, &p, &e)) fail_msg("%s", e.text);
+    for (int i = 0; i < p->count; i++) p->runs[i].counts.bytes = 1000 + i;
+    p->todo_s = 12.34 * 3600;
+    assert_int_equal(gs_plan_within(p, s, &e), wanted);
+    if (!strstr(e.text, says) || !strstr(e.text, also)) fail_msg("\"%s\" and \"%s\" are not in \"%s\"", says, also, e.text);
+    for (int i = 0; i < p->count; i++) p->runs[i].state = GS_DONE;
+    p->todo_s = 0;
+    assert_int_equal(gs_plan_within(p, s, &e), 0); /* what is done costs nothing */
+    gs_plan_close(&p);
+    gs_grid_close(&g);
+    gs_spec_close(&s);
+    unlink(path);
+    free(path), free(text);
+}
+
+static void test_budget(void **state)
+{
+    (void)state;
+    within("", 0, "", "");
+    within("budget: {core_hours: 12.5}\n", 0, "", "");
+    within("budget: {core_hours: 10}\n", -1, "small: predicted 12.3 core hours for the 20 runs to do, budget 10:", "budget.core_hours");
+    within("budget: {bytes: 1019}\n", 0, "", "");
+    within("budget: {bytes: 1018}\n", -1, "small: run 19 (", ") needs 1019 bytes of memory, budget 1018:");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cost_by_hand), cmocka_unit_test(test_cost_grows), cmocka_unit_test(test_order),
-                                       cmocka_unit_test(test_no_runs), cmocka_unit_test(test_csv)};
+                                       cmocka_unit_test(test_no_runs), cmocka_unit_test(test_csv),
+                                       cmocka_unit_test(test_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
