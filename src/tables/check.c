@@ -1,0 +1,179 @@
+/* What a table asks for, against what the sweep's runs can give: everything that is known before a run starts. */
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gridshift/task.h"
+#include "tables/table.h"
+
+int gs_table_error(const gs_context *c, const gs_table_spec *t, gs_err *e, const char *format, ...)
+{
+    char text[1600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (t->where.line == 0) return gs_error(e, "%s: table %s: %s", c->path, t->name, text);
+    return gs_error(e, "%s:%d:%d: table %s: %s", c->path, t->where.line, t->where.column, t->name, text);
+}
+
+/* -- can a run give a metric? ------------------------------------------------------------------------------------ */
+
+static bool checkpoint_fits(const gs_metric_name *m, const gs_config *c)
+{
+    bool milestone = !strncmp(m->row->name, "steps_to_", 9);
+    if (!strcmp(m->checkpoint, "curve") != milestone) return false;
+    if (!strcmp(m->checkpoint, "given")) return false; /* a file, not a run */
+    if (m->step < 0) return true;
+    int64_t every = gs_int(c, GS_EVAL_RECORD);
+    return every > 0 && m->step % every == 0 && m->step <= gs_int(c, GS_TRAIN_STEPS);
+}
+
+static bool site_fits(const gs_metric_name *m, const gs_config *c)
+{
+    int64_t layers = gs_int(c, GS_MODEL_LAYERS);
+    if (m->block >= 0 && (layers < 2 || m->block >= layers)) return false;
+    if (m->site == GS_SITE_ATTN_HEAD) return m->index < gs_int(c, GS_MODEL_HEADS);
+    return m->site != GS_SITE_FFN_EXPERT || (gs_is_moe(c) && m->index < gs_int(c, GS_FFN_EXPERTS));
+}
+
+static bool is_any(const char *word, const char *const *words)
+{
+    for (; *words; words++)
+        if (!strcmp(word, *words)) return true;
+    return false;
+}
+
+static bool subject_fits(const gs_metric_name *m, const gs_config *c)
+{
+    static const char *const of_floor[] = {"accuracy", "exact_match", "correct", "whole_answer", NULL};
+    static const char *const of_ablation[] = {"accuracy", "exact_match", "correct", "whole_answer", "loss", NULL};
+    static const char *const of_router[] = {"aux", "router_load_max", "load_max_violation", NULL};
+    if (m->mode >= 0) return is_any(m->row->name, of_ablation) && site_fits(m, c);
+    if (!strcmp(m->subject, "floor")) return is_any(m->row->name, of_floor);
+    return !is_any(m->row->name, of_router) || gs_is_moe(c);
+}
+
+/* The stratum is a split, one of the task's strata, or a split, a comma and a stratum. */
+static bool stratum_fits(const gs_metric_name *m, const gs_config *c)
+{
+    const char *name = m->stratum;
+    for (int kind = 0; kind < 4; kind++) {
+        size_t n = strlen(gs_set_split[kind]);
+        if (n == 0 || strncmp(name, gs_set_split[kind], n)) continue;
+        if (!gs_is(c, GS_TASK, GS_TASK_MODULAR)) return false;
+        if (name[n] == 0) return true;
+        if (name[n] == ',') name += n + 1;
+    }
+    gs_task *task;
+    if (gs_task_open(c, &task, NULL)) return false;
+    int count;
+    const gs_stratum *strata = gs_task_strata(task, &count);
+    bool found = false;
+    for (int k = 0; k < count; k++)
+        found = found || (!strcmp(strata[k].name, name) && (strata[k].whole || !strcmp(m->row->name, "accuracy")));
+    gs_task_close(&task);
+    return found;
+}
+
+static gs_keyset task_keys(void)
+{
+    gs_keyset out = {0};
+    for (int k = 0; k < GS_KEY_COUNT; k++)
+        if (!strncmp(gs_keys[k].name, "task", 4)) gs_keys_add(&out, k);
+    return out;
+}
+
+static bool any_run_gives(const gs_context *c, const gs_metric_name *m)
+{
+    gs_keyset keys = task_keys();
+    const gs_config *refused = NULL; /* the last task that has no such stratum: opening one is not cheap */
+    for (int i = 0; i < c->grid->count; i++) {
+        const gs_config *config = &c->grid->runs[i].config;
+        if (!checkpoint_fits(m, config) || !subject_fits(m, config)) continue;
+        if (!*m->stratum) return true;
+        if (refused && gs_keys_compare(&keys, refused, config) == 0) continue;
+        if (stratum_fits(m, config)) return true;
+        refused = config;
+    }
+    return false;
+}
+
+static int check_metric(const gs_context *c, const gs_table_spec *t, const char *metric, gs_err *e)
+{
+    gs_metric_name m;
+    if (gs_metric_parse(metric, &m))
+        return gs_table_error(c, t, e, "%s is no metric. A name is CHECKPOINT.SUBJECT.METRIC[STRATUM], for example final.zero_ffn.accuracy.", metric);
+    if (m.mode >= 0 && !(c->ablate & GS_ABLATE(m.site, m.mode)))
+        return gs_table_error(c, t, e, "%s is not measured. Add {site: %s, mode: %s} to `ablate`.", metric, gs_site_names[m.site], gs_mode_names[m.mode]);
+    if (c->narrowed || any_run_gives(c, &m)) return 0;
+    return gs_table_error(c, t, e, "no run of the sweep gives %s. Check the checkpoint, the site's number and the stratum against the runs.", metric);
+}
+
+static int check_metrics(const gs_context *c, const gs_table_spec *t, gs_err *e)
+{
+    if (t->metric_count == 0) return gs_table_error(c, t, e, "`metrics` is empty. Name at least one.");
+    for (int k = 0; k < t->metric_count; k++) {
+        for (int j = 0; j < k; j++)
+            if (!strcmp(t->metrics[j], t->metrics[k])) return gs_table_error(c, t, e, "%s is listed twice in `metrics`.", t->metrics[k]);
+        if (check_metric(c, t, t->metrics[k], e)) return -1;
+    }
+    return 0;
+}
+
+/* -- keys -------------------------------------------------------------------------------------------------------- */
+
+static int check_name(const gs_context *c, const gs_table_spec *t, gs_err *e)
+{
+    for (const char *s = t->name; *s; s++)
+        if (!isalnum((unsigned char)*s) && *s != '_' && *s != '-')
+            return gs_table_error(c, t, e, "a table's name is a file's name too. Use letters, digits, - and _ only.");
+    return *t->name ? 0 : gs_table_error(c, t, e, "a table needs a name.");
+}
+
+static int check_keys(const gs_context *c, const gs_table_spec *t, gs_err *e)
+{
+    for (int k = 0; k < t->row_count + t->pool_count; k++) {
+        bool row = k < t->row_count;
+        gs_key key = row ? t->rows[k] : t->pool[k - t->row_count];
+        if (key == GS_SEED) return gs_table_error(c, t, e, "tables aggregate over seed: take it out of `%s`.", row ? "rows" : "pool");
+        if (t->kind == GS_TABLE_SCALING && key == t->x)
+            return gs_table_error(c, t, e, "%s is the table's x: take it out of `%s`.", gs_keys[key].name, row ? "rows" : "pool");
+        for (int j = 0; j < k; j++)
+            if ((j < t->row_count ? t->rows[j] : t->pool[j - t->row_count]) == key)
+                return gs_table_error(c, t, e, "%s is named twice in `rows` and `pool`.", gs_keys[key].name);
+    }
+    return 0;
+}
+
+static int check_x(const gs_context *c, const gs_table_spec *t, gs_err *e)
+{
+    const char *name = gs_keys[t->x].name;
+    gs_type type = gs_keys[t->x].type;
+    if (t->x == GS_SEED || (type != GS_TYPE_INT && type != GS_TYPE_REAL))
+        return gs_table_error(c, t, e, "%s cannot be `x`: it is not a size. Use a key with numbers, for example ffn.width.", name);
+    bool any = false;
+    for (int i = 0; i < c->grid->count; i++) {
+        gs_value v = c->grid->runs[i].config.v[t->x];
+        if (v.set && (type == GS_TYPE_REAL ? v.r <= 0 : v.i <= 0))
+            return gs_table_error(c, t, e, "%s is 0 or less in some run: the slope against log2 of `x` needs values above 0.", name);
+        any = any || v.set;
+    }
+    if (any || c->narrowed) return 0;
+    return gs_table_error(c, t, e, "no run of the sweep has %s, the table's `x`.", name);
+}
+
+int gs_table_verify(const gs_context *c, const gs_table_spec *t, gs_err *e)
+{
+    if (check_name(c, t, e) || check_keys(c, t, e) || check_metrics(c, t, e)) return -1;
+    if (t->kind == GS_TABLE_SCALING && check_x(c, t, e)) return -1;
+    gs_point *points = gs_alloc((size_t)c->grid->count + 1, sizeof *points);
+    for (int i = 0; i < c->grid->count; i++) points[i].run = &c->grid->runs[i];
+    gs_frame f;
+    int result = gs_frame_open(c, t, points, c->grid->count, &f, e);
+    if (result == 0) gs_frame_close(&f);
+    free(points);
+    return result;
+}

@@ -1,0 +1,102 @@
+/* One number per seed out of a row's runs (DESIGN section 3): means over pooled runs, then over the matched keys; never over seeds. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "tables/table.h"
+
+static const gs_keyset only_seed = {1, {GS_SEED}};
+
+static gs_keyset with_seed(const gs_keyset *keys)
+{
+    gs_keyset out = *keys;
+    gs_keys_add(&out, GS_SEED);
+    return out;
+}
+
+/* All runs of a seed have results, and none of the row's arms lacks the seed. */
+static bool complete(const gs_side *s, int at, int n)
+{
+    for (int i = at; i < at + n; i++)
+        if (!s->runs.at[i]->metrics) return false;
+    return n == s->arms;
+}
+
+/* The mean of a metric over n points; nan when one of them does not have it. */
+static double pooled(const gs_points *p, int at, int n, const char *metric)
+{
+    double sum = 0;
+    for (int i = at; i < at + n; i++) {
+        const double *value = p->at[i]->metrics ? gs_metrics_get(p->at[i]->metrics, metric) : NULL;
+        if (!value || !isfinite(*value)) return NAN;
+        sum += *value;
+    }
+    return sum / n;
+}
+
+static double baseline_value(const gs_side *s, const gs_keyset *keys, const gs_config *c, const char *metric)
+{
+    int at = gs_side_find(s, keys, c);
+    return at < 0 ? NAN : pooled(&s->against, at, gs_points_block(&s->against, at, keys), metric);
+}
+
+/* The number of the seed whose n runs begin at `at`; nan when it is not complete. */
+static double seed_value(const gs_side *s, int at, int n, const char *metric, bool difference)
+{
+    gs_keyset keys = with_seed(&s->matched);
+    double sum = 0;
+    int parts = 0;
+    for (int i = at, m; i < at + n; i += m, parts++) {
+        m = gs_points_block(&s->runs, i, &keys);
+        sum += pooled(&s->runs, i, m, metric);
+        if (difference) sum -= baseline_value(s, &keys, &s->runs.at[i]->run->config, metric);
+    }
+    return sum / parts;
+}
+
+static gs_sample sample(const gs_side *s, const char *metric, bool difference)
+{
+    gs_sample out = {.x = gs_alloc((size_t)s->runs.count + 1, sizeof *out.x)};
+    for (int at = 0, n; at < s->runs.count; at += n) {
+        n = gs_points_block(&s->runs, at, &only_seed);
+        if (!complete(s, at, n)) continue;
+        out.of++;
+        double value = seed_value(s, at, n, metric, difference);
+        if (!isnan(value)) out.x[out.n++] = value;
+    }
+    return out;
+}
+
+gs_sample gs_sample_values(const gs_side *s, const char *metric)
+{
+    return sample(s, metric, false);
+}
+
+gs_sample gs_sample_differences(const gs_side *s, const char *metric)
+{
+    return sample(s, metric, true);
+}
+
+int gs_side_seeds(const gs_side *s)
+{
+    int seeds = 0;
+    for (int at = 0, n; at < s->runs.count; at += n) {
+        n = gs_points_block(&s->runs, at, &only_seed);
+        seeds += complete(s, at, n);
+    }
+    return seeds;
+}
+
+bool gs_side_mismatch(const gs_side *s, double *out)
+{
+    bool found = false;
+    for (int i = 0; i < s->runs.count; i++) {
+        const gs_point *p = s->runs.at[i];
+        int at = p->run->matched ? -1 : gs_side_find(s, &s->matched, &p->run->config);
+        if (!p->run->matched && (at < 0 || s->against.at[at]->counts->params_total == 0)) continue;
+        double base = at < 0 ? 1 : (double)s->against.at[at]->counts->params_total;
+        double mismatch = p->run->matched ? p->run->mismatch : ((double)p->counts->params_total - base) / base;
+        if (!found || fabs(mismatch) > fabs(*out)) *out = mismatch;
+        found = true;
+    }
+    return found;
+}

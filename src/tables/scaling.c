@@ -1,0 +1,137 @@
+/* A metric against a width-like key: a row per series and x, with each series' slope against log2 of x. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "tables/table.h"
+
+static double number(gs_key key, const gs_config *c)
+{
+    return gs_keys[key].type == GS_TYPE_REAL ? c->v[key].r : (double)c->v[key].i;
+}
+
+/* Exact for powers of two. */
+static double log_2(double x)
+{
+    int exponent;
+    double m = frexp(x, &exponent) * 2; /* in [1, 2) */
+    return exponent - 1 + gs_log(m) / 0.693147180559945309417;
+}
+
+/* -- the order of the rows: series by first appearance, x ascending within one ----------------------------------- */
+
+typedef struct placed {
+    int group, series;
+    double x;
+} placed;
+
+static int by_series_then_x(const void *a, const void *b)
+{
+    const placed *p = a, *q = b;
+    if (p->series != q->series) return p->series - q->series;
+    return (p->x > q->x) - (p->x < q->x);
+}
+
+static const gs_config *group_config(const gs_frame *f, int group)
+{
+    return &f->groups[group].at[0]->run->config;
+}
+
+static placed *place_rows(const gs_frame *f, const gs_keyset *series)
+{
+    placed *rows = gs_alloc((size_t)f->group_count + 1, sizeof *rows);
+    for (int g = 0; g < f->group_count; g++) {
+        int first = 0; /* the series is named by its first group */
+        while (gs_keys_compare(series, group_config(f, first), group_config(f, g))) first++;
+        rows[g] = (placed){g, first, number(f->spec->x, group_config(f, g))};
+    }
+    if (f->group_count) qsort(rows, (size_t)f->group_count, sizeof *rows, by_series_then_x);
+    return rows;
+}
+
+/* -- one metric ------------------------------------------------------------------------------------------------- */
+
+static gs_sample group_values(const gs_frame *f, int group, const char *metric)
+{
+    gs_side s;
+    gs_side_open(f, group, &s);
+    gs_sample values = gs_sample_values(&s, metric);
+    gs_side_close(&s);
+    return values;
+}
+
+static int group_seeds(const gs_frame *f, int group)
+{
+    gs_side s;
+    gs_side_open(f, group, &s);
+    int seeds = gs_side_seeds(&s);
+    gs_side_close(&s);
+    return seeds;
+}
+
+/* Fills the estimates of a series' rows and its slope, over the single seeds' points, beside each. */
+static void fill_series(gs_table *t, const gs_frame *f, const placed *rows, int first, int count, const char *metric, int column)
+{
+    double *x = gs_alloc((size_t)f->all.count + 1, sizeof *x), *y = gs_alloc((size_t)f->all.count + 1, sizeof *y);
+    double scale = gs_metric_find(metric)->probability ? 100 : 1;
+    int n = 0, of = 0;
+    for (int r = first; r < first + count; r++) {
+        gs_sample s = group_values(f, rows[r].group, metric);
+        *gs_table_cell(t, r, column) = (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = gs_estimate_of(&s, scale)};
+        for (int k = 0; k < s.n; k++, n++) x[n] = log_2(rows[r].x), y[n] = s.x[k] * scale;
+        of += s.of;
+        free(s.x);
+    }
+    gs_line line = gs_fit_line(x, y, n);
+    gs_estimate slope = {line.slope, line.slope_se, line.slope_interval, n, of};
+    for (int r = first; r < first + count; r++)
+        *gs_table_cell(t, r, column + 1) = (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = slope, .again = r > first};
+    free(x);
+    free(y);
+}
+
+static void add_columns(gs_table *t, const gs_frame *f)
+{
+    gs_table_key_columns(t, &f->by);
+    gs_table_seed_columns(t);
+    for (int k = 0; k < f->spec->metric_count; k++) {
+        gs_metric_name m;
+        gs_metric_parse(f->spec->metrics[k], &m);
+        gs_table_metric_column(t, &m, f->spec->metrics[k], NULL);
+        gs_column *slope = gs_table_metric_column(t, &m, f->spec->metrics[k], "slope");
+        char *unit = gs_text("%s%sper doubling", slope->unit, *slope->unit ? " " : "");
+        free(slope->unit);
+        slope->unit = unit;
+        slope->spread = "se";
+    }
+}
+
+static int series_length(const placed *rows, int first, int count)
+{
+    int n = 1;
+    while (first + n < count && rows[first + n].series == rows[first].series) n++;
+    return n;
+}
+
+void gs_scaling_make(const gs_frame *f, gs_table *out)
+{
+    gs_keyset series = f->by;
+    series.count--; /* x is the last */
+    placed *rows = place_rows(f, &series);
+    *out = (gs_table){.name = gs_text("%s", f->spec->name), .kind = "scaling"};
+    add_columns(out, f);
+    gs_table_rows(out, f->group_count);
+    int metrics = f->by.count + 2; /* behind the keys: seeds, partial */
+    for (int r = 0, n; r < f->group_count; r += n) {
+        n = series_length(rows, r, f->group_count);
+        for (int k = 0; k < f->spec->metric_count; k++) fill_series(out, f, rows, r, n, f->spec->metrics[k], metrics + 2 * k);
+    }
+    for (int r = 0; r < f->group_count; r++) {
+        gs_table_key_cells(out, r, &f->by, group_config(f, rows[r].group));
+        gs_table_seed_cells(out, r, f->by.count, f, rows[r].group, group_seeds(f, rows[r].group));
+    }
+    gs_table_note(out, "mean ± sd (n - 1) [95 %% t interval] over seeds; slope: least squares against log2 of %s over the single runs, with its 95 %% interval.",
+                  gs_keys[f->spec->x].name);
+    if (f->without_x) gs_table_note(out, "%d run%s without %s left out.", f->without_x, f->without_x == 1 ? " is" : "s are", gs_keys[f->spec->x].name);
+    gs_table_common_notes(out, f);
+    free(rows);
+}

@@ -1,0 +1,94 @@
+/* Equal seed sets: a mean over other seeds is another quantity, so that rows with unequal ones are refused or marked. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tables/table.h"
+
+static int by_arm_then_seed(const void *a, const void *b, void *keys)
+{
+    const gs_point *p = *(const gs_point *const *)a, *q = *(const gs_point *const *)b;
+    int order = gs_keys_compare(keys, &p->run->config, &q->run->config);
+    if (order) return order;
+    int64_t s = p->run->config.v[GS_SEED].i, t = q->run->config.v[GS_SEED].i;
+    return (s > t) - (s < t);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    int64_t s = *(const int64_t *)a, t = *(const int64_t *)b;
+    return (s > t) - (s < t);
+}
+
+/* The seeds for which any run of the table has a result, ascending, each once. */
+static int64_t *seeds_with_results(const gs_points *all, int *count)
+{
+    int64_t *seeds = gs_alloc((size_t)all->count + 1, sizeof *seeds);
+    int n = 0;
+    for (int i = 0; i < all->count; i++)
+        if (all->at[i]->metrics) seeds[n++] = all->at[i]->run->config.v[GS_SEED].i;
+    if (n) qsort(seeds, (size_t)n, sizeof *seeds, by_number);
+    *count = 0;
+    for (int i = 0; i < n; i++)
+        if (i == 0 || seeds[i] != seeds[*count - 1]) seeds[(*count)++] = seeds[i];
+    return seeds;
+}
+
+/* Adds the seeds that n runs of one arm (ascending by seed) lack to the list. */
+static int lacking(const gs_point **arm, int n, const int64_t *seeds, int seed_count, gs_buf *list)
+{
+    int at = 0, lacks = 0;
+    for (int k = 0; k < seed_count; k++) {
+        bool have = false;
+        for (; at < n && arm[at]->run->config.v[GS_SEED].i <= seeds[k]; at++)
+            have = arm[at]->metrics && arm[at]->run->config.v[GS_SEED].i == seeds[k];
+        if (have) continue;
+        if (list && lacks < 8) gs_buf_add(list, "%s%lld", lacks ? ", " : "", (long long)seeds[k]);
+        if (list && lacks == 8) gs_buf_add(list, ", ...");
+        lacks++;
+    }
+    return lacks;
+}
+
+/* The first arm among the points that lacks a seed: its config, and the list of what it lacks; NULL: none does. */
+static const gs_config *first_lacking(const gs_frame *f, const gs_points *points, gs_buf *list, int *lacks)
+{
+    int seed_count;
+    int64_t *seeds = seeds_with_results(&f->all, &seed_count);
+    gs_points sorted = {points->count, gs_alloc((size_t)points->count + 1, sizeof *sorted.at)};
+    memcpy(sorted.at, points->at, (size_t)points->count * sizeof *sorted.at);
+    qsort_r(sorted.at, (size_t)sorted.count, sizeof *sorted.at, by_arm_then_seed, (void *)(uintptr_t)&f->arm);
+    const gs_config *found = NULL;
+    for (int at = 0, n; !found && at < sorted.count; at += n) {
+        n = gs_points_block(&sorted, at, &f->arm);
+        *lacks = lacking(sorted.at + at, n, seeds, seed_count, list);
+        if (*lacks) found = &sorted.at[at]->run->config;
+    }
+    free(sorted.at);
+    free(seeds);
+    return found;
+}
+
+bool gs_group_whole(const gs_frame *f, int group)
+{
+    int lacks;
+    return !first_lacking(f, &f->groups[group], NULL, &lacks);
+}
+
+int gs_frame_seeds_equal(const gs_frame *f, gs_err *e)
+{
+    gs_buf row = {0}, list = {0};
+    const gs_config *arm = NULL;
+    int lacks = 0;
+    for (int g = 0; g < f->group_count && !arm; g++) {
+        arm = first_lacking(f, &f->groups[g], &list, &lacks);
+        if (!arm) continue;
+        gs_keyset keys = f->by;
+        for (int k = 0; k < f->arm.count; k++) gs_keys_add(&keys, f->arm.at[k]);
+        gs_keys_text(&keys, arm, &row);
+        gs_table_error(f->context, f->spec, e,
+                       "row %s has no result for seed%s %s, which other rows have. Finish or retry those runs, or give --partial, which marks such rows.",
+                       row.text, lacks == 1 ? "" : "s", list.text);
+    }
+    gs_buf_free(&row), gs_buf_free(&list);
+    return arm ? -1 : 0;
+}

@@ -1,0 +1,163 @@
+/* The sweep's tables: from the sweep file and the records to DIR/tables/ and DIR/results.csv. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tables/table.h"
+
+int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built, gs_err *e)
+{
+    gs_frame f;
+    *built = false;
+    if (gs_frame_open(c, t, points, count, &f, e)) return -1;
+    int result = c->partial ? 0 : gs_frame_seeds_equal(&f, e);
+    if (result == 0 && f.group_count) {
+        if (t->kind == GS_TABLE_SCALING) gs_scaling_make(&f, out);
+        else gs_comparison_make(&f, out);
+        *built = true;
+    }
+    gs_frame_close(&f);
+    return result;
+}
+
+/* -- the table of a sweep that names none -------------------------------------------------------------------------- */
+
+static bool in_default(const char *metric)
+{
+    gs_metric_name m;
+    if (gs_metric_parse(metric, &m) || strcmp(m.checkpoint, "final") || *m.stratum || strcmp(m.row->name, "accuracy")) return false;
+    return m.block < 0 && (m.site == GS_SITE_FFN_OUT || m.site == GS_SITE_ATTN_OUT);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_default_metric(gs_table_spec *t, const char *metric)
+{
+    for (int k = 0; k < t->metric_count; k++)
+        if (!strcmp(t->metrics[k], metric)) return;
+    t->metrics = gs_grow(t->metrics, (size_t)t->metric_count + 1, sizeof *t->metrics);
+    t->metrics[t->metric_count++] = gs_text("%s", metric);
+}
+
+gs_table_spec gs_table_default(const gs_grid *g, const gs_point *points, int count)
+{
+    gs_table_spec t = {.name = gs_text("comparison"), .kind = GS_TABLE_COMPARISON};
+    t.rows = gs_alloc((size_t)g->varying_count + 1, sizeof *t.rows);
+    for (int k = 0; k < g->varying_count; k++)
+        if (g->varying[k] != GS_SEED) t.rows[t.row_count++] = g->varying[k];
+    add_default_metric(&t, "final.clean.accuracy");
+    for (int i = 0; i < count; i++)
+        for (size_t k = 0; points[i].metrics && k < points[i].metrics->count; k++)
+            if (in_default(points[i].metrics->at[k].name)) add_default_metric(&t, points[i].metrics->at[k].name);
+    qsort(t.metrics + 1, (size_t)t.metric_count - 1, sizeof *t.metrics, by_text);
+    return t;
+}
+
+void gs_table_default_free(gs_table_spec *t)
+{
+    for (int k = 0; k < t->metric_count; k++) free(t->metrics[k]);
+    free(t->metrics);
+    free(t->rows);
+    free(t->name);
+    *t = (gs_table_spec){0};
+}
+
+/* -- files ----------------------------------------------------------------------------------------------------------- */
+
+static int write_text(const char *dir, const char *name, const char *suffix, const gs_buf *text, gs_err *e)
+{
+    char *path = gs_text("%s/%s%s", dir, name, suffix);
+    int result = gs_file_write(path, text->text, text->length, e);
+    free(path);
+    return result;
+}
+
+static int write_table(const char *dir, const gs_table *t, gs_buf *screen, gs_err *e)
+{
+    static const struct {
+        const char *suffix;
+        void (*emit)(const gs_table *t, gs_buf *out);
+    } forms[] = {{".md", gs_table_md}, {".csv", gs_table_csv}, {".tex", gs_table_tex}, {".json", gs_table_json}};
+    for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+        gs_buf text = {0};
+        forms[k].emit(t, &text);
+        int result = write_text(dir, t->name, forms[k].suffix, &text, e);
+        if (k == 0) gs_buf_add(screen, "%s%s", screen->length ? "\n" : "", text.text);
+        gs_buf_free(&text);
+        if (result) return -1;
+    }
+    return 0;
+}
+
+/* All tables are made before the first one is written. */
+static int write_tables(const char *dir, const gs_context *c, const gs_table_spec *specs, int count, const gs_point *points,
+                        int point_count, gs_buf *screen, gs_err *e)
+{
+    gs_table *tables = gs_alloc((size_t)count + 1, sizeof *tables);
+    bool *built = gs_alloc((size_t)count + 1, sizeof *built);
+    int result = 0;
+    for (int k = 0; result == 0 && k < count; k++) result = gs_table_make(c, &specs[k], points, point_count, &tables[k], &built[k], e);
+    if (result == 0) result = gs_folder_make(dir, e);
+    for (int k = 0; result == 0 && k < count; k++) {
+        if (built[k]) result = write_table(dir, &tables[k], screen, e);
+        else gs_buf_add(screen, "%sTable %s is left out: --set left it no runs.\n", screen->length ? "\n" : "", specs[k].name);
+    }
+    for (int k = 0; k < count; k++) gs_table_close(&tables[k]);
+    free(tables);
+    free(built);
+    return result;
+}
+
+static int write_results(const char *dir, const gs_entry *entries, int count, gs_err *e)
+{
+    gs_buf text = {0};
+    gs_results_csv(entries, count, &text);
+    int result = write_text(dir, "results", ".csv", &text, e);
+    gs_buf_free(&text);
+    return result;
+}
+
+static gs_point *points_of(const gs_entry *entries, int count)
+{
+    gs_point *points = gs_alloc((size_t)count + 1, sizeof *points);
+    for (int i = 0; i < count; i++) {
+        const gs_record *r = entries[i].record;
+        points[i] = (gs_point){entries[i].planned->run, &entries[i].planned->counts, r && r->ok ? &r->metrics : NULL, r && !r->ok};
+    }
+    return points;
+}
+
+static gs_context context_of(const gs_spec *s, const gs_grid *g, bool partial)
+{
+    return (gs_context){gs_spec_path(s), g, gs_spec_ablate(s), gs_spec_narrowed(s), partial};
+}
+
+int gs_tables_check(const gs_spec *s, const gs_grid *g, gs_err *e)
+{
+    gs_context c = context_of(s, g, false);
+    int count;
+    const gs_table_spec *specs = gs_spec_tables(s, &count);
+    for (int k = 0; k < count; k++)
+        if (gs_table_verify(&c, &specs[k], e)) return -1;
+    return 0;
+}
+
+int gs_tables_write(const char *dir, const gs_spec *s, const gs_grid *g, const gs_entry *entries, int count, bool partial,
+                    gs_buf *screen, gs_err *e)
+{
+    if (gs_folder_make(dir, e) || write_results(dir, entries, count, e)) return -1;
+    gs_context c = context_of(s, g, partial);
+    gs_point *points = points_of(entries, count);
+    char *folder = gs_text("%s/tables", dir);
+    int spec_count;
+    const gs_table_spec *specs = gs_spec_tables(s, &spec_count);
+    gs_table_spec plain = gs_table_default(g, points, count);
+    int result = spec_count ? write_tables(folder, &c, specs, spec_count, points, count, screen, e)
+                            : write_tables(folder, &c, &plain, 1, points, count, screen, e);
+    gs_table_default_free(&plain);
+    free(folder);
+    free(points);
+    return result;
+}
