@@ -1,0 +1,18 @@
+/* gridshift probe: a model and its task -> the metrics of one checkpoint: clean, floor and every ablation asked for.
+ *
+ * Everything is local. DESIGN sections 7 and 8. */
+#ifndef GRIDSHIFT_PROBE_H
+#define GRIDSHIFT_PROBE_H
+#include "gridshift/train.h"
+
+typedef struct gs_measure {
+    gs_pass *pass;          /* its model holds the checkpoint */
+    gs_task *task;
+    const char *checkpoint; /* "final", "best", "step1000", "given": the first word of every metric's name */
+    int64_t step;           /* of the checkpoint; keys the uniform router */
+    uint32_t ablate;        /* mask of GS_ABLATE */
+    bool counts;            /* also the numbers behind the shares: correct, whole_answer */
+} gs_measure;
+/* On every set that the task has (test, train, all). -1 only when memory for the clean activations is short. */
+int gs_measure_checkpoint(const gs_measure *q, gs_metrics *out, gs_err *e);
+#endif

@@ -1,0 +1,70 @@
+/* gridshift eval: takes a checkpoint apart, whoever trained it. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint.h"
+#include "cli.h"
+#include "gridshift/probe.h"
+
+static void print_json(const gs_model *m, const gs_metrics *metrics)
+{
+    char *config = gs_config_json(&m->config, false);
+    json_t *root = json_object(), *values = json_object();
+    json_object_set_new(root, "config", json_loads(config, 0, NULL));
+    for (size_t i = 0; i < metrics->count; i++) json_object_set_new(values, metrics->at[i].name, json_real(metrics->at[i].value));
+    json_object_set_new(root, "metrics", values);
+    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    putchar('\n');
+    json_decref(root);
+    free(config);
+}
+
+static void print_text(const gs_model *m, const gs_metrics *metrics)
+{
+    char number[32];
+    printf("%s, %s, %lld parameters\n", gs_value_text(GS_TASK, m->config.v[GS_TASK], (char[64]){0}),
+           gs_value_text(GS_FFN_KIND, m->config.v[GS_FFN_KIND], (char[64]){0}), (long long)m->size);
+    for (size_t i = 0; i < metrics->count; i++)
+        printf("%-48s %s\n", metrics->at[i].name, gs_real(metrics->at[i].value, number));
+}
+
+static int measure(gs_model *m, int64_t step, gs_metrics *out, gs_err *e)
+{
+    enum { TOKENS = 1024 }; /* of one pass */
+    gs_task *task = NULL;
+    gs_pass *pass = NULL;
+    int failed = gs_task_open(&m->config, &task, e) || gs_pass_open(m, 1 + TOKENS / m->d.T, false, &pass, e);
+    if (!failed) {
+        gs_measure q = {.pass = pass, .task = task, .checkpoint = "given", .step = step, .ablate = GS_ABLATE_ALL, .counts = true};
+        failed = gs_measure_checkpoint(&q, out, e);
+    }
+    gs_pass_close(&pass);
+    gs_task_close(&task);
+    return failed;
+}
+
+int gs_cmd_eval(int argc, char **argv)
+{
+    bool json = false;
+    const gs_option options[] = {{"json", 0, GS_OPTION_FLAG, &json, NULL, "print the config and the metrics as JSON"}, {0}};
+    const gs_usage usage = {"eval [--json] CHECKPOINT",
+                            "Loads a safetensors checkpoint (config in its metadata) and prints every metric and ablation as given.SUBJECT.METRIC.",
+                            options, 1, 1};
+    const char *path;
+    int code;
+    if (!gs_cli_parse(&usage, argc, argv, &path, &code)) return code;
+    gs_numeric_start();
+    gs_model *m;
+    gs_metrics metrics = {0};
+    gs_err e;
+    int64_t step;
+    if (gs_checkpoint_read(path, &m, &step, &e)) return gs_cli_error("%s", e.text);
+    int failed = measure(m, step, &metrics, &e);
+    if (failed) gs_cli_error("%s", e.text);
+    else if (json) print_json(m, &metrics);
+    else print_text(m, &metrics);
+    gs_metrics_free(&metrics);
+    gs_model_close(&m);
+    return failed ? GS_EXIT_BUG : GS_EXIT_FINE;
+}

@@ -1,0 +1,128 @@
+/* One run from its config to its record: train, measure each checkpoint, write DIR/runs/ID. What goes wrong is the record's reason. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint.h"
+#include "cli.h"
+#include "gridshift/probe.h"
+
+typedef struct job {
+    const char *folder; /* DIR/runs/ID */
+    uint32_t ablate;
+    gs_record *out;
+    bool failed; /* out->reason says why */
+} job;
+
+static void fail(job *j, const char *why)
+{
+    j->failed = true;
+    snprintf(j->out->reason, sizeof j->out->reason, "%.*s", (int)sizeof j->out->reason - 1, why);
+}
+
+static void measure(job *j, gs_training *t, const char *checkpoint, int64_t step)
+{
+    gs_err e;
+    gs_measure q = {.pass = t->pass, .task = t->task, .checkpoint = checkpoint, .step = step, .ablate = j->ablate};
+    if (!j->failed && gs_measure_checkpoint(&q, &j->out->metrics, &e)) fail(j, e.text);
+}
+
+static void at_step(void *context, gs_training *t)
+{
+    char name[32];
+    snprintf(name, sizeof name, "step%lld", (long long)t->step);
+    measure(context, t, name, t->step);
+}
+
+/* The model's parameters are the final ones; a kept copy takes their place while it is measured. */
+static void measure_copy(job *j, gs_training *t, float *copy, const char *checkpoint, int64_t step)
+{
+    if (!step) return;
+    size_t bytes = t->model->size * sizeof *copy;
+    float *final = gs_alloc(t->model->size, sizeof *final);
+    memcpy(final, t->model->param, bytes);
+    memcpy(t->model->param, copy, bytes);
+    measure(j, t, checkpoint, step);
+    memcpy(t->model->param, final, bytes);
+    free(final);
+}
+
+static void milestones(const gs_training *t, gs_metrics *out)
+{
+    for (int i = 0; i < GS_MILESTONES; i++)
+        if (t->milestone[i]) gs_metrics_set(out, (double)t->milestone[i], "curve.clean.steps_to_%.0f", 100 * gs_milestone_levels[i]);
+}
+
+static int write_text(const char *folder, const char *name, const char *text, gs_err *e)
+{
+    char *path = gs_text("%s/%s", folder, name);
+    int failed = gs_file_write(path, text, strlen(text), e);
+    free(path);
+    return failed;
+}
+
+/* A flat YAML map of the canonical config, in the key table's order. */
+static int write_config(const char *folder, const gs_config *c, gs_err *e)
+{
+    gs_buf b = {0};
+    char value[64];
+    for (int k = 0; k < GS_KEY_COUNT; k++)
+        if (c->v[k].set) gs_buf_add(&b, "%s: %s\n", gs_keys[k].name, gs_value_text((gs_key)k, c->v[k], value));
+    int failed = write_text(folder, "config.yaml", b.text, e);
+    gs_buf_free(&b);
+    return failed;
+}
+
+static int write_model(const char *folder, const char *name, const gs_training *t, const float *param, int64_t step, gs_err *e)
+{
+    char *path = gs_text("%s/%s", folder, name);
+    int failed = gs_checkpoint_write(path, t->model, param, step, e);
+    free(path);
+    return failed;
+}
+
+static int write_run(const char *folder, const gs_training *t, gs_err *e)
+{
+    if (gs_folder_make(folder, e) || write_config(folder, &t->config, e)) return -1;
+    char *curve = gs_curve_csv(t);
+    int failed = write_text(folder, "curve.csv", curve, e);
+    free(curve);
+    if (failed || !gs_is(&t->config, GS_TRAIN_SAVE, 1)) return failed;
+    if (t->best_step && write_model(folder, "model.best.safetensors", t, t->best, t->best_step, e)) return -1;
+    return write_model(folder, "model.safetensors", t, t->model->param, t->step, e);
+}
+
+static void train_and_measure(job *j, gs_training *t)
+{
+    gs_err e;
+    char why[64];
+    gs_train(t, at_step, j);
+    if (t->diverged) {
+        snprintf(why, sizeof why, "diverged at step %lld: the loss is not finite", (long long)t->step);
+        fail(j, why);
+    } else {
+        measure(j, t, "final", t->step);
+        measure_copy(j, t, t->best, "best", t->best_step);
+        measure_copy(j, t, t->first99, "first99", t->first99_step);
+    }
+    milestones(t, &j->out->metrics);
+    if (write_run(j->folder, t, &e)) fail(j, e.text);
+}
+
+void gs_execute(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out)
+{
+    *out = (gs_record){.config = *c, .ablate = ablate};
+    gs_config_id(c, out->id);
+    gs_count(c, &out->counts);
+    char *folder = gs_text("%s/runs/%s", dir, out->id);
+    job j = {.folder = folder, .ablate = ablate, .out = out};
+    gs_training *t = NULL;
+    gs_err e;
+    gs_numeric_start();
+    if (gs_training_open(c, &t, &e)) fail(&j, e.text);
+    else train_and_measure(&j, t);
+    out->ok = !j.failed;
+    if (j.failed) gs_metrics_free(&out->metrics);
+    gs_training_close(&t);
+    free(folder);
+}
