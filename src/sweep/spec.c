@@ -118,6 +118,8 @@ void gs_spec_close(gs_spec **spec)
 }
 
 const char *gs_spec_name(const gs_spec *s) { return s->name; }
+const char *gs_spec_path(const gs_spec *s) { return s->path; }
+bool gs_spec_narrowed(const gs_spec *s) { return s->filter_count > 0 || s->any_replaced; }
 const char *gs_spec_text(const gs_spec *s, size_t *length)
 {
     *length = s->length;

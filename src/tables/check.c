@@ -1,5 +1,4 @@
 /* What a table asks for, against what the sweep's runs can give: everything that is known before a run starts. */
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,70 +103,48 @@ static bool any_run_gives(const gs_context *c, const gs_metric_name *m)
 static int check_metric(const gs_context *c, const gs_table_spec *t, const char *metric, gs_err *e)
 {
     gs_metric_name m;
-    if (gs_metric_parse(metric, &m))
-        return gs_table_error(c, t, e, "%s is no metric. A name is CHECKPOINT.SUBJECT.METRIC[STRATUM], for example final.zero_ffn.accuracy.", metric);
+    if (gs_metric_parse(metric, &m)) return gs_table_error(c, t, e, "%s is no metric.", metric); /* the sweep stage explains it */
     if (m.mode >= 0 && !(c->ablate & GS_ABLATE(m.site, m.mode)))
-        return gs_table_error(c, t, e, "%s is not measured. Add {site: %s, mode: %s} to `ablate`.", metric, gs_site_names[m.site], gs_mode_names[m.mode]);
+        return gs_table_error(c, t, e, "%s is not measured. Add {site: %s, mode: %s} to `ablate`.", metric, gs_site_names[m.site],
+                              gs_mode_names[m.mode]);
     if (c->narrowed || any_run_gives(c, &m)) return 0;
-    return gs_table_error(c, t, e, "no run of the sweep gives %s. Check the checkpoint, the site's number and the stratum against the runs.", metric);
-}
-
-static int check_metrics(const gs_context *c, const gs_table_spec *t, gs_err *e)
-{
-    if (t->metric_count == 0) return gs_table_error(c, t, e, "`metrics` is empty. Name at least one.");
-    for (int k = 0; k < t->metric_count; k++) {
-        for (int j = 0; j < k; j++)
-            if (!strcmp(t->metrics[j], t->metrics[k])) return gs_table_error(c, t, e, "%s is listed twice in `metrics`.", t->metrics[k]);
-        if (check_metric(c, t, t->metrics[k], e)) return -1;
-    }
-    return 0;
+    return gs_table_error(c, t, e, "no run of the sweep gives %s. Check its checkpoint, site and stratum against the runs.", metric);
 }
 
 /* -- keys -------------------------------------------------------------------------------------------------------- */
 
-static int check_name(const gs_context *c, const gs_table_spec *t, gs_err *e)
-{
-    for (const char *s = t->name; *s; s++)
-        if (!isalnum((unsigned char)*s) && *s != '_' && *s != '-')
-            return gs_table_error(c, t, e, "a table's name is a file's name too. Use letters, digits, - and _ only.");
-    return *t->name ? 0 : gs_table_error(c, t, e, "a table needs a name.");
-}
-
 static int check_keys(const gs_context *c, const gs_table_spec *t, gs_err *e)
 {
-    for (int k = 0; k < t->row_count + t->pool_count; k++) {
-        bool row = k < t->row_count;
-        gs_key key = row ? t->rows[k] : t->pool[k - t->row_count];
-        if (key == GS_SEED) return gs_table_error(c, t, e, "tables aggregate over seed: take it out of `%s`.", row ? "rows" : "pool");
-        if (t->kind == GS_TABLE_SCALING && key == t->x)
-            return gs_table_error(c, t, e, "%s is the table's x: take it out of `%s`.", gs_keys[key].name, row ? "rows" : "pool");
-        for (int j = 0; j < k; j++)
-            if ((j < t->row_count ? t->rows[j] : t->pool[j - t->row_count]) == key)
-                return gs_table_error(c, t, e, "%s is named twice in `rows` and `pool`.", gs_keys[key].name);
-    }
+    const char *rows = t->kind == GS_TABLE_SCALING ? "series" : "rows";
+    for (int k = 0; k < t->pool_count; k++)
+        for (int j = 0; j < t->row_count; j++)
+            if (t->rows[j] == t->pool[k])
+                return gs_table_error(c, t, e, "%s is in `%s` and in `pool`. Remove it from one.", gs_keys[t->pool[k]].name, rows);
+    if (t->kind != GS_TABLE_SCALING) return 0;
+    for (int k = 0; k < t->row_count + t->pool_count; k++)
+        if ((k < t->row_count ? t->rows[k] : t->pool[k - t->row_count]) == t->x)
+            return gs_table_error(c, t, e, "%s is `x`. Remove it from `%s`.", gs_keys[t->x].name, k < t->row_count ? rows : "pool");
     return 0;
 }
 
 static int check_x(const gs_context *c, const gs_table_spec *t, gs_err *e)
 {
     const char *name = gs_keys[t->x].name;
-    gs_type type = gs_keys[t->x].type;
-    if (t->x == GS_SEED || (type != GS_TYPE_INT && type != GS_TYPE_REAL))
-        return gs_table_error(c, t, e, "%s cannot be `x`: it is not a size. Use a key with numbers, for example ffn.width.", name);
     bool any = false;
     for (int i = 0; i < c->grid->count; i++) {
         gs_value v = c->grid->runs[i].config.v[t->x];
-        if (v.set && (type == GS_TYPE_REAL ? v.r <= 0 : v.i <= 0))
-            return gs_table_error(c, t, e, "%s is 0 or less in some run: the slope against log2 of `x` needs values above 0.", name);
+        if (v.set && (gs_keys[t->x].type == GS_TYPE_REAL ? v.r <= 0 : v.i <= 0))
+            return gs_table_error(c, t, e, "%s is 0 or less in a run. The slope against log2 of `x` needs values above 0.", name);
         any = any || v.set;
     }
-    if (any || c->narrowed) return 0;
-    return gs_table_error(c, t, e, "no run of the sweep has %s, the table's `x`.", name);
+    return any || c->narrowed ? 0 : gs_table_error(c, t, e, "no run of the sweep has %s, the table's `x`.", name);
 }
 
 int gs_table_verify(const gs_context *c, const gs_table_spec *t, gs_err *e)
 {
-    if (check_name(c, t, e) || check_keys(c, t, e) || check_metrics(c, t, e)) return -1;
+    if (check_keys(c, t, e)) return -1;
+    for (int k = 0; k < t->metric_count; k++)
+        if (check_metric(c, t, t->metrics[k], e)) return -1;
     if (t->kind == GS_TABLE_SCALING && check_x(c, t, e)) return -1;
     gs_point *points = gs_alloc((size_t)c->grid->count + 1, sizeof *points);
     for (int i = 0; i < c->grid->count; i++) points[i].run = &c->grid->runs[i];

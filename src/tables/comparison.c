@@ -110,7 +110,8 @@ static void fill_row(gs_table *t, const gs_frame *f, int group, const measure *m
     *gs_table_cell(t, group, first + PARAMS_ACTIVE) = count_cell(&s.runs, offsetof(gs_counts, params_active));
     *gs_table_cell(t, group, first + FLOPS) = count_cell(&s.runs, offsetof(gs_counts, flops_per_token));
     double mismatch = 0;
-    if (gs_side_mismatch(&s, &mismatch)) *gs_table_cell(t, group, first + MISMATCH) = (gs_cell){.kind = GS_CELL_REAL, .r = 100 * mismatch};
+    if (gs_side_mismatch(&s, &mismatch))
+        *gs_table_cell(t, group, first + MISMATCH) = (gs_cell){.kind = GS_CELL_REAL, .r = 100 * mismatch};
     gs_table_seed_cells(t, group, first + SEEDS, f, group, gs_side_seeds(&s));
     bool own = f->baseline.count && is_baseline(f, group);
     for (int k = 0; k < count; k++) {
@@ -125,8 +126,9 @@ static void name_selector(const gs_selector *s, gs_buf *out)
 {
     char text[64];
     for (int k = 0; k < s->count; k++) {
-        gs_buf_add(out, "%s%s ", k ? ", " : "", gs_keys[s->terms[k].key].name);
-        for (int v = 0; v < s->terms[k].count; v++) gs_buf_add(out, "%s%s", v ? " or " : "", gs_value_text(s->terms[k].key, s->terms[k].values[v], text));
+        const gs_term *term = &s->terms[k];
+        gs_buf_add(out, "%s%s ", k ? ", " : "", gs_keys[term->key].name);
+        for (int v = 0; v < term->count; v++) gs_buf_add(out, "%s%s", v ? " or " : "", gs_value_text(term->key, term->values[v], text));
     }
 }
 
@@ -148,7 +150,8 @@ static gs_keyset averaged_keys(const gs_frame *f)
 
 static void add_notes(gs_table *t, const gs_frame *f)
 {
-    gs_table_note(t, "mean ± sd (n - 1) [95 %% t interval] over seeds; mismatch: of the matched count, else of params_total, from the baseline.");
+    gs_table_note(t, "mean ± sd (n - 1) [95 %% t interval] over seeds. mismatch: the count that match solves for, else params_total, "
+                     "against the baseline.");
     if (f->spec->baseline.count) {
         gs_buf text = {0};
         name_selector(&f->spec->baseline, &text);

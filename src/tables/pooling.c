@@ -186,7 +186,10 @@ int gs_side_find(const gs_side *s, const gs_keyset *keys, const gs_config *c)
 
 static void name_keys(const gs_keyset *k, gs_buf *out)
 {
-    for (int i = 0; i < k->count; i++) gs_buf_add(out, "%s%s", i == 0 ? "" : i + 1 == k->count ? " and " : ", ", gs_keys[k->at[i]].name);
+    for (int i = 0; i < k->count; i++) {
+        const char *joint = i == 0 ? "" : i + 1 == k->count ? " and " : ", ";
+        gs_buf_add(out, "%s%s", joint, gs_keys[k->at[i]].name);
+    }
 }
 
 /* The varying keys in which two runs of one (matched keys, seed) differ: what the user has to add. */
@@ -198,9 +201,11 @@ static gs_keyset differing(const gs_frame *f, const gs_config *a, const gs_confi
     return out;
 }
 
-static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, const gs_config *a, const gs_config *b, bool baseline, gs_err *e)
+static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, const gs_config *a, const gs_config *b, bool baseline,
+                          gs_err *e)
 {
     gs_keyset keys = differing(f, a, b);
+    const char *place = baseline ? "baseline" : f->spec->kind == GS_TABLE_SCALING ? "series" : "rows";
     gs_buf which = {0}, names = {0}, per = {0};
     if (baseline) gs_buf_add(&which, "the baseline");
     else gs_buf_add(&which, "row "), gs_keys_text(&f->by, a, &which);
@@ -208,8 +213,8 @@ static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, const gs_
     gs_keyset all = joined(matched, &only_seed);
     name_keys(&all, &per);
     gs_table_error(f->context, f->spec, e,
-                   "%s has more than one run per %s; they differ in %s. Add %s to `%s`, or to `pool` to average over %s on purpose.", which.text,
-                   per.text, names.text, names.text, baseline ? "baseline" : "rows", keys.count > 1 ? "them" : "it");
+                   "%s has more than one run per %s; they differ in %s. Add %s to `%s`, or to `pool` to average over %s on purpose.",
+                   which.text, per.text, names.text, keys.count > 1 ? "them" : "it", place, keys.count > 1 ? "them" : "it");
     gs_buf_free(&which), gs_buf_free(&names), gs_buf_free(&per);
     return -1;
 }
@@ -243,7 +248,7 @@ static int check_partner(const gs_frame *f, const gs_side *s, const gs_config *c
     gs_keys_text(&missing, c, &values);
     name_keys(&missing, &names);
     gs_table_error(f->context, f->spec, e,
-                   "row %s has no run of the baseline to be compared with: none has %s. Name %s in `baseline`, or add such a run to the sweep.",
+                   "row %s has no baseline to be compared with: no run of it has %s. Name %s in `baseline`, or add such runs.",
                    row.text, values.text, names.text);
     gs_buf_free(&row), gs_buf_free(&values), gs_buf_free(&names);
     return -1;

@@ -99,7 +99,8 @@ static void add_run(const gs_entry *entry, const gs_keyset *keys, const metric_l
     metric_list own = sorted_metrics(record ? &record->metrics : &(gs_metrics){0});
     for (size_t k = 0, at = 0; k < names->count; k++) {
         gs_buf_add(out, ",");
-        if (at < own.count && !strcmp(own.at[at]->name, names->at[k]->name)) gs_buf_add(out, "%s", gs_real(own.at[at++]->value, real));
+        bool has = at < own.count && !strcmp(own.at[at]->name, names->at[k]->name);
+        if (has) gs_buf_add(out, "%s", gs_real(own.at[at++]->value, real));
     }
     gs_buf_add(out, "\n");
     free(own.at);

@@ -1,4 +1,4 @@
-/* One number per seed out of a row's runs (DESIGN section 3): means over pooled runs, then over the matched keys; never over seeds. */
+/* One number per seed out of a row's runs (DESIGN section 3): means over pooled runs, then over the matched keys. */
 #include <math.h>
 #include <stdlib.h>
 

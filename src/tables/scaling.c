@@ -129,9 +129,10 @@ void gs_scaling_make(const gs_frame *f, gs_table *out)
         gs_table_key_cells(out, r, &f->by, group_config(f, rows[r].group));
         gs_table_seed_cells(out, r, f->by.count, f, rows[r].group, group_seeds(f, rows[r].group));
     }
-    gs_table_note(out, "mean ± sd (n - 1) [95 %% t interval] over seeds; slope: least squares against log2 of %s over the single runs, with its 95 %% interval.",
-                  gs_keys[f->spec->x].name);
-    if (f->without_x) gs_table_note(out, "%d run%s without %s left out.", f->without_x, f->without_x == 1 ? " is" : "s are", gs_keys[f->spec->x].name);
+    const char *x = gs_keys[f->spec->x].name;
+    gs_table_note(out, "mean ± sd (n - 1) [95 %% t interval] over seeds. slope: least squares of the single runs against log2 of %s, "
+                       "with its 95 %% t interval (n - 2).", x);
+    if (f->without_x) gs_table_note(out, "Left out, having no %s: %d run%s.", x, f->without_x, f->without_x == 1 ? "" : "s");
     gs_table_common_notes(out, f);
     free(rows);
 }

@@ -78,7 +78,7 @@ void gs_table_key_cells(gs_table *t, int row, const gs_keyset *keys, const gs_co
     }
 }
 
-/* A metric's estimates: in percent when it is a probability. change: what follows the name ("difference", "slope"), NULL: its value. */
+/* A metric's estimates: in percent when it is a probability. change: what follows the name ("slope"); NULL: its value. */
 gs_column *gs_table_metric_column(gs_table *t, const gs_metric_name *m, const char *metric, const char *change)
 {
     const char *unit = !m->row->probability ? m->row->unit : change ? "pp" : "%";

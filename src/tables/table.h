@@ -1,4 +1,5 @@
-/* tables, private: runs with their results -> frame (what is aggregated, what is matched) -> one table in memory -> md, csv, tex, json. */
+/* tables, private: runs with their results -> frame (what is aggregated, what is matched) -> one table in memory -> md, csv,
+ * tex, json. */
 #ifndef GRIDSHIFT_TABLES_TABLE_H
 #define GRIDSHIFT_TABLES_TABLE_H
 #include "gridshift/tables.h"
@@ -12,7 +13,8 @@ typedef struct gs_context {
     bool partial;     /* unequal seed sets are marked, not refused */
 } gs_context;
 /* "FILE:LINE:COLUMN: table NAME: " and the text; always -1. */
-int gs_table_error(const gs_context *c, const gs_table_spec *t, gs_err *e, const char *format, ...) __attribute__((format(printf, 4, 5)));
+int gs_table_error(const gs_context *c, const gs_table_spec *t, gs_err *e, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* -- pooling.c: which runs are a row, and which run of the baseline each one meets ----------------------------- */
 
@@ -73,7 +75,8 @@ typedef struct gs_sample {
 } gs_sample;
 gs_sample gs_sample_values(const gs_side *s, const char *metric);
 gs_sample gs_sample_differences(const gs_side *s, const char *metric); /* from the baseline, on common seeds */
-/* (params_total - the baseline's)/the baseline's, or what `match` achieved; the largest in size over the runs. False: there is neither. */
+/* What `match` achieved, else (params_total - the baseline's)/the baseline's; the largest in size over the runs. False: there
+ * is neither. */
 bool gs_side_mismatch(const gs_side *s, double *out);
 int gs_side_seeds(const gs_side *s); /* seeds with all their results */
 
@@ -147,7 +150,8 @@ void gs_cell_text(const gs_column *c, const gs_cell *cell, const char *plus_minu
 void gs_csv_field(const char *text, gs_buf *out); /* RFC 4180: quoted where it must be */
 
 /* write.c: one table of a sweep; *built is false when --set left it without runs. */
-int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built, gs_err *e);
+int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built,
+                  gs_err *e);
 /* The table of a sweep that names none: all varying keys but the seed, clean accuracy and the ablations of whole sites. */
 gs_table_spec gs_table_default(const gs_grid *g, const gs_point *points, int count);
 void gs_table_default_free(gs_table_spec *t);

@@ -4,7 +4,8 @@
 
 #include "tables/table.h"
 
-int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built, gs_err *e)
+int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built,
+                  gs_err *e)
 {
     gs_frame f;
     *built = false;
@@ -98,7 +99,8 @@ static int write_tables(const char *dir, const gs_context *c, const gs_table_spe
     gs_table *tables = gs_alloc((size_t)count + 1, sizeof *tables);
     bool *built = gs_alloc((size_t)count + 1, sizeof *built);
     int result = 0;
-    for (int k = 0; result == 0 && k < count; k++) result = gs_table_make(c, &specs[k], points, point_count, &tables[k], &built[k], e);
+    for (int k = 0; result == 0 && k < count; k++)
+        result = gs_table_make(c, &specs[k], points, point_count, &tables[k], &built[k], e);
     if (result == 0) result = gs_folder_make(dir, e);
     for (int k = 0; result == 0 && k < count; k++) {
         if (built[k]) result = write_table(dir, &tables[k], screen, e);

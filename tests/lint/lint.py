@@ -21,7 +21,7 @@ ALLOWED = {
     "train": {"task", "nn"},
     "probe": {"task", "nn", "train"},
     "store": set(),
-    "tables": {"sweep", "schedule", "store"},
+    "tables": {"sweep", "schedule", "task", "store"},
     "cli": {"sweep", "schedule", "mpi", "task", "nn", "train", "probe", "store", "tables"},
 }
 MPI_FILES = re.compile(r"^src/(mpi/|linalg/scalapack\.c$)")
