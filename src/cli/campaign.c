@@ -96,7 +96,7 @@ static bool on_tick(void *context)
     gs_campaign *c = context;
     if (gs_stop_asked() && !c->told) {
         c->told = true;
-        fprintf(stderr, "\ngridshift: stopping when the runs in progress are finished; once more ends them at once\n");
+        fprintf(stderr, "%sgridshift: stopping when the runs in progress are finished; once more ends them at once\n", c->progress.terminal ? "\r\033[K" : "");
     }
     gs_progress_show(&c->progress, false);
     return gs_stop_asked();

@@ -65,15 +65,15 @@ static _Noreturn void become_mpirun(int ranks, char **argv, const sigset_t *mask
     _exit(GS_EXIT_INPUT);
 }
 
-/* INT and TERM become USR1, which mpirun hands on to every rank at once. A second one is TERM: mpirun ends all within two
- * seconds. */
+/* INT and TERM become USR1, which mpirun hands on to every rank at once; at the second one the ranks end themselves, so that
+ * mpirun can clean up. A third ends mpirun, whatever it waits for. */
 static int wait_for(pid_t mpirun, const sigset_t *waited)
 {
     int status = 0, asked = 0;
     while (waitpid(mpirun, &status, WNOHANG) == 0) {
         int number = sigwaitinfo(waited, NULL);
         if (number == SIGINT || number == SIGTERM || number == SIGUSR1)
-            kill(mpirun, asked++ ? SIGTERM : SIGUSR1);
+            kill(mpirun, asked++ < 2 ? SIGUSR1 : SIGKILL);
     }
     if (asked > 1)
         return GS_EXIT_STOPPED;

@@ -53,7 +53,7 @@ ok 'a folder of another sweep is refused' other_sweep
 # Divergence: a run that fails is a row, and the others go on.
 tiny bad 30 dense 2 | sed 's/eval.every: 5/eval.every: 5\n  train.clip: 0/; s/^  seed:/  train.lr: {values: [0.001, 1000]}\n  seed:/; s/rows: \[/rows: [train.lr, /; s/, baseline.*/}/' >bad.yaml
 run_bad() { "$gridshift" run --np 0 -o bad "$@" bad.yaml; }
-diverges() { code 3 run_bad && says err.txt '2 of 4 runs failed' && says err.txt 'train.lr=1000' && says err.txt diverged && lines bad/journal.jsonl 4; }
+diverges() { code 3 run_bad && says err.txt '2 of 4 runs failed' && says err.txt 'train.lr=1' && says err.txt diverged && lines bad/journal.jsonl 4; }
 failed_is_done() { code 3 run_bad && lines bad/journal.jsonl 4; }
 retries() { code 3 run_bad --retry failed && lines bad/journal.jsonl 6; }
 failed_status() { code 0 "$gridshift" status bad && says out.txt '2 done, 2 failed, 0 left' && says out.txt diverged; }

@@ -25,6 +25,14 @@ incomplete() { [ "$(wc -l <"$1/journal.jsonl")" -lt 8 ] || { echo "$1 was finish
 whole() { code 0 "$gridshift" run --np 0 -o whole slow.yaml; }
 kindly() { interrupt "$1" "$2" "$3" && cat err.txt && [ "$ended" = 75 ] && says err.txt 'The same command goes on' && incomplete "$2"; }
 continues() { code 0 "$gridshift" run --np 2 -o "$1" slow.yaml && lines "$1/journal.jsonl" 8 && same whole "$1"; }
+# at_once DIR NP: two signals end runs that would take for ever.
+at_once() {
+    "$gridshift" run --np "$2" -o "$1" --set train.steps=100000000 slow.yaml >out.txt 2>err.txt </dev/null &
+    pid=$!
+    some "$1" 0 && sleep 0.5 && kill -INT $pid && sleep 0.5 && kill -INT $pid && began=$(date +%s)
+    wait $pid
+    [ $? = 75 ] && [ $(($(date +%s) - began)) -lt 10 ] && code 0 "$gridshift" status "$1" && says out.txt ' 0 done, 0 failed, 8 left'
+}
 killed() { interrupt KILL killed 2 && incomplete killed; }
 # The ranks of a killed parent end within seconds; until then the folder is theirs.
 released() {
@@ -35,7 +43,15 @@ released() {
     cat out.txt err.txt
     return 1
 }
-continues_killed() { released && same whole killed; }
+continues_# at_once DIR NP: two signals end runs that would take for ever.
+at_once() {
+    "$gridshift" run --np "$2" -o "$1" --set train.steps=100000000 slow.yaml >out.txt 2>err.txt </dev/null &
+    pid=$!
+    some "$1" 0 && sleep 0.5 && kill -INT $pid && sleep 0.5 && kill -INT $pid && began=$(date +%s)
+    wait $pid
+    [ $? = 75 ] && [ $(($(date +%s) - began)) -lt 10 ] && code 0 "$gridshift" status "$1" && says out.txt ' 0 done, 0 failed, 8 left'
+}
+killed() { released && same whole killed; }
 started_twice() {
     "$gridshift" run --np 2 -o twice slow.yaml >first.txt 2>&1 </dev/null &
     pid=$!
@@ -56,6 +72,8 @@ ok 'TERM to workers under mpirun: exit 75' kindly TERM term 2
 ok 'it continues to the same tables' continues term
 ok 'INT in one process: exit 75' kindly INT int 0
 ok 'it continues to the same tables' continues int
+ok 'a second INT to workers: at once, exit 75' at_once now2 2
+ok 'a second INT in one process: at once, exit 75' at_once now0 0
 ok 'kill -9' killed
 ok 'it continues to the same tables' continues_killed
 ok 'a second start on the same folder is refused' started_twice
