@@ -57,7 +57,7 @@ static int read_object(json_t *object, gs_config *out, gs_err *e)
     json_object_foreach(object, name, j) {
         char shown[72];
         int key = gs_key_find(name);
-        if (key < 0) return gs_error(e, "the config has a key that this version does not know: %s", gs_shown(name, shown));
+        if (key < 0) return gs_error(e, "the config has a key that this version does not know: '%s'", gs_shown(name, shown));
         if (value_of((gs_key)key, j, &given.v[key], e)) return -1;
     }
     gs_config_defaults(given.v[GS_TASK].set ? (int)given.v[GS_TASK].i : GS_TASK_ADDITION, out);

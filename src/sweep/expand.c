@@ -18,7 +18,7 @@ static int check_runs(const gs_spec *s, const gs_pool *p, const gs_grid *g, gs_e
     char words[256];
     for (int i = 0; i < p->count; i++) {
         if (p->fate[i] != GS_STAYS) continue;
-        gs_run_words(&p->runs[i].config, g->varying, g->varying_count, words);
+        gs_run_words(s, &p->runs[i].config, g->varying, g->varying_count, words);
         if (gs_run_check(s, &p->runs[i].config, p->row[i], words, e)) return -1;
     }
     return 0;

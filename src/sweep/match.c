@@ -42,7 +42,7 @@ static int64_t count_with(const gs_match *m, const gs_config *c, int64_t value)
 static int fail(const solver *v, const gs_config *c, gs_where at, const char *text)
 {
     char words[256];
-    gs_run_words(c, v->varying, v->varying_count, words);
+    gs_run_words(v->s, c, v->varying, v->varying_count, words);
     return gs_error(v->e, "%s:%d:%d: match: %s (run: %s)", v->s->path, at.line, at.column, text, words);
 }
 
@@ -84,7 +84,7 @@ static int find_references(solver *v)
     for (int i = 0; i < v->p->count; i++) {
         const gs_config *c = &v->p->runs[i].config;
         if (v->p->fate[i] == GS_EXCLUDED || !gs_match_refers(v->s, c)) continue;
-        gs_run_words(c, v->varying, v->varying_count, words);
+        gs_run_words(v->s, c, v->varying, v->varying_count, words);
         if (gs_run_check(v->s, c, v->p->row[i], words, v->e)) return -1;
         add_reference(v, c);
     }
@@ -148,7 +148,7 @@ static int solve(const solver *v, gs_run *run, int row)
     if (step > most) return fail(v, &run->config, m->where, "no value of the solved key is such a multiple; lower multiple_of");
     gs_value *value = &run->config.v[m->solve];
     value->i = m->two_thirds ? r->value * 2 / 3 : most / step * step;
-    gs_run_words(&run->config, v->varying, v->varying_count, words);
+    gs_run_words(v->s, &run->config, v->varying, v->varying_count, words);
     if (value->i < 1) return fail(v, &run->config, m->where, "two thirds of the reference's width are less than one unit");
     if (gs_run_check(v->s, &run->config, row, words, v->e)) return -1;
     if (!m->two_thirds) value->i = nearest(m, &run->config, r->count, step, most);

@@ -71,8 +71,8 @@ static int read_group(const gs_reader *r, const gs_name *name, const gs_node *n,
         gs_term *t = NULL;
         if (add_term(r, s, a, &n->keys[i], &t) || gs_read_term(r, t->key, n->items[i], t)) return -1;
         if (i && t->count != a->size)
-            return gs_fail(r, t->where, "zip group %s: %s has %d values and %s has %d; rows move together, so give as many of each", a->name,
-                           gs_keys[t->key].name, t->count, gs_keys[a->terms[0].key].name, a->size);
+            return gs_fail(r, t->where, "zip group %s: the lists of %s (%d) and %s (%d) move together; give as many values in each", a->name,
+                           gs_keys[a->terms[0].key].name, a->size, gs_keys[t->key].name, t->count);
         a->size = t->count;
     }
     return 0;
@@ -146,7 +146,7 @@ static int read_within(const gs_reader *r, const gs_node *n, gs_match *m)
     bool percent = *end == '%', good = end != text && !text[strspn(text, "0123456789.eE%+-")] && !end[percent];
     if (percent) m->within /= 100;
     if (good && m->within >= 0 && m->within <= 1) return 0;
-    return gs_fail(r, n->where, "match: within: %s is no tolerance; give 1%% or 0.01", gs_shown(text, shown));
+    return gs_fail(r, n->where, "match: within: '%s' is no tolerance; give 1%% or 0.01", gs_shown(text, shown));
 }
 
 static int read_rule(const gs_reader *r, const gs_node *n, const gs_node *multiple, gs_match *m)

@@ -65,7 +65,7 @@ static int read_metrics(const gs_reader *r, const gs_node *n, gs_table_spec *t)
     for (int i = 0; i < n->count; i++) {
         gs_where at = n->items[i]->where;
         if (gs_read_text(r, n->items[i], "metrics", &text)) return -1;
-        if (!gs_metric_find(text)) return gs_fail(r, at, "unknown metric %.100s; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2]", text);
+        if (!gs_metric_find(text)) return gs_fail(r, at, "unknown metric '%.100s'; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2]", text);
         for (int j = 0; j < i; j++)
             if (!strcmp(t->metrics[j], text)) return gs_fail(r, at, "the metric %s is there twice; remove one", text);
         t->metrics[t->metric_count++] = gs_text("%s", text);

@@ -141,13 +141,21 @@ int gs_pool_varying(const gs_pool *p, bool hidden_too, gs_key keys[GS_KEY_COUNT]
 
 /* -- one run ----------------------------------------------------------------------------------------------- */
 
-void gs_run_words(const gs_config *c, const gs_key *keys, int count, char out[256])
+static bool is_written(const gs_spec *s, gs_key key)
+{
+    for (int i = 0; i < s->include_count; i++)
+        for (int t = 0; t < s->include[i].count; t++)
+            if (s->include[i].terms[t].key == key) return true;
+    return gs_axis_of(s, key, NULL);
+}
+
+void gs_run_words(const gs_spec *s, const gs_config *c, const gs_key *keys, int count, char out[256])
 {
     size_t used = 0;
     char text[64];
     out[0] = 0;
     for (int i = 0; i < count && used < 256; i++)
-        if (c->v[keys[i]].set)
+        if (c->v[keys[i]].set && is_written(s, keys[i]))
             used += (size_t)snprintf(out + used, 256 - used, "%s%s %s", used ? ", " : "", gs_keys[keys[i]].name, gs_value_text(keys[i], c->v[keys[i]], text));
 }
 

@@ -36,8 +36,8 @@ int gs_match_apply(const gs_spec *s, gs_pool *p, gs_err *e);
 bool gs_match_refers(const gs_spec *s, const gs_config *c);
 bool gs_match_changes(const gs_spec *s, const gs_config *c);
 
-/* "ffn.kind glu, seed 3": the run in words, for a message. */
-void gs_run_words(const gs_config *c, const gs_key *keys, int count, char out[256]);
+/* "ffn.kind glu, seed 3": the run in words, for a message: those of the keys that the file lists values of. */
+void gs_run_words(const gs_spec *s, const gs_config *c, const gs_key *keys, int count, char out[256]);
 /* gs_config_check with the position of what gave the key to blame, and the run in words. row: of the pool. */
 int gs_run_check(const gs_spec *s, const gs_config *c, int row, const char *words, gs_err *e);
 

@@ -51,10 +51,10 @@ static int unknown(const gs_reader *r, gs_where at, const char *what, const char
     char shown[72], all[512];
     gs_shown(word, shown);
     join(names, count, all, sizeof all);
-    if (gs_is_later(word)) return gs_fail(r, at, "%s: %s is not in this version; there are: %s", what, shown, all);
+    if (gs_is_later(word)) return gs_fail(r, at, "%s: '%s' is not in this version; there are: %s", what, shown, all);
     const char *near = gs_word_nearest(word, names, count);
-    if (near) return gs_fail(r, at, "%s: unknown word %s; did you mean %s?", what, shown, near);
-    return gs_fail(r, at, "%s: unknown word %s; there are: %s", what, shown, all);
+    if (near) return gs_fail(r, at, "%s: unknown word '%s'; did you mean '%s'?", what, shown, near);
+    return gs_fail(r, at, "%s: unknown word '%s'; there are: %s", what, shown, all);
 }
 
 int gs_read_options(const gs_reader *r, const gs_node *n, const char *what, const char *const *names, int count, const gs_node **found)
@@ -85,7 +85,7 @@ static int read_number(const gs_reader *r, const gs_node *n, const char *what, d
     if (gs_read_text(r, n, what, &text)) return -1;
     *out = strtod(text, &end);
     bool plain = end != text && !*end && !text[strspn(text, "0123456789+-.eE")] && isfinite(*out);
-    return plain ? 0 : gs_fail(r, n->where, "%s: %s is not a number", what, gs_shown(text, shown));
+    return plain ? 0 : gs_fail(r, n->where, "%s: '%s' is not a number", what, gs_shown(text, shown));
 }
 
 int gs_read_positive(const gs_reader *r, const gs_node *n, const char *what, double *out)
@@ -119,10 +119,19 @@ int gs_read_file_name(const gs_reader *r, gs_where at, const char *what, const c
     for (const char *c = text; *c; c++)
         good = good && ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c));
     if (good) return 0;
-    return gs_fail(r, at, "%s %s names files; use up to 100 letters, digits, _, - and ., and begin with a letter or digit", what, gs_shown(text, shown));
+    return gs_fail(r, at, "%s '%s' names files; use up to 100 letters, digits, _, - and ., and begin with a letter or digit", what, gs_shown(text, shown));
 }
 
 /* -- keys and values --------------------------------------------------------------------------------------- */
+
+/* The first key of a family, for "ffn: {kind: dense}"; NULL when there is none. */
+static const char *family(const char *name)
+{
+    size_t n = strlen(name);
+    for (int k = 0; k < GS_KEY_COUNT; k++)
+        if (!strncmp(gs_keys[k].name, name, n) && gs_keys[k].name[n] == '.') return gs_keys[k].name;
+    return NULL;
+}
 
 int gs_read_key(const gs_reader *r, const char *name, gs_where at, gs_key *out)
 {
@@ -133,10 +142,11 @@ int gs_read_key(const gs_reader *r, const char *name, gs_where at, gs_key *out)
         return 0;
     }
     gs_shown(name, shown);
-    if (gs_is_later(name)) return gs_fail(r, at, "the key %s is not in this version; remove it", shown);
-    const char *near = gs_key_nearest(name);
-    if (near) return gs_fail(r, at, "unknown key %s; did you mean %s?", shown, near);
-    return gs_fail(r, at, "unknown key %s; `gridshift keys` lists all", shown);
+    if (gs_is_later(name)) return gs_fail(r, at, "the key '%s' is not in this version; remove it", shown);
+    const char *member = family(name), *near = gs_key_nearest(name);
+    if (member) return gs_fail(r, at, "'%s' is no key by itself; keys are flat, dotted names such as %s", shown, member);
+    if (near) return gs_fail(r, at, "unknown key '%s'; did you mean '%s'?", shown, near);
+    return gs_fail(r, at, "unknown key '%s'; `gridshift keys` lists all", shown);
 }
 
 int gs_read_value(const gs_reader *r, gs_key key, const gs_node *n, gs_value *out)

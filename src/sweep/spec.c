@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sweep/parts.h"
 
@@ -49,10 +50,19 @@ static int read_sections(const gs_reader *r, const gs_node *root, gs_spec *s)
     return found[NAME] ? 0 : name_from_path(r, s);
 }
 
+static int check_size(const gs_spec *s, gs_err *e)
+{
+    struct stat st;
+    if (stat(s->path, &st) || !S_ISREG(st.st_mode) || st.st_size <= FILE_MOST) return 0;
+    return gs_error(e, "%s:1:1: the file has %lld bytes and may have %d; name a sweep file, and in it ranges instead of lists", s->path,
+                    (long long)st.st_size, FILE_MOST);
+}
+
 /* The messages of gs_file_read begin with the path: the position goes after it, as in every message about the file. */
 static int read_file(gs_spec *s, gs_err *e)
 {
     gs_err why;
+    if (check_size(s, e)) return -1;
     if (!gs_file_read(s->path, FILE_MOST, &s->text, &s->length, &why)) return 0;
     size_t skip = strncmp(why.text, s->path, strlen(s->path)) ? 0 : strlen(s->path);
     return gs_error(e, "%s:1:1%s%s", s->path, skip ? "" : ": ", why.text + skip);

@@ -10,12 +10,9 @@
 
 static void allowed(const gs_key_row *row, char *out, size_t size)
 {
-    char low[32], high[32];
-    gs_real(row->low, low);
-    gs_real(row->high, high);
     switch (row->type) {
     case GS_TYPE_INT: snprintf(out, size, "an integer from %.0f to %.0f", row->low, row->high); break;
-    case GS_TYPE_REAL: snprintf(out, size, "a number from %s to %s", low, high); break;
+    case GS_TYPE_REAL: snprintf(out, size, "a number from %.10g to %.10g", row->low, row->high); break;
     case GS_TYPE_BOOL: snprintf(out, size, "true or false"); break;
     case GS_TYPE_ENUM: snprintf(out, size, "%s%s", strchr(row->choices, ' ') ? "one of: " : "", row->choices); break;
     }
@@ -27,7 +24,7 @@ static int refuse(const gs_key_row *row, const char *text, gs_err *e)
     allowed(row, give, sizeof give);
     if (!*text) return gs_error(e, "%s has no value; give %s", row->name, give);
     const char *why = row->type == GS_TYPE_ENUM && gs_is_later(text) ? "in this version" : "allowed";
-    return gs_error(e, "%s: %s is not %s; give %s", row->name, gs_shown(text, shown), why, give);
+    return gs_error(e, "%s: '%s' is not %s; give %s", row->name, gs_shown(text, shown), why, give);
 }
 
 /* A decimal number alone: strtod would also take nan, inf, hex and leading blanks. */

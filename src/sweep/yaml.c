@@ -34,7 +34,7 @@ static int fail(loader *l, gs_where at, const char *text)
 static int fail_name(loader *l, gs_where at, const char *name, const char *text)
 {
     char shown[72];
-    return gs_error(l->e, "%s:%d:%d: %s: %s", l->path, at.line, at.column, gs_shown(name, shown), text);
+    return gs_error(l->e, "%s:%d:%d: '%s': %s", l->path, at.line, at.column, gs_shown(name, shown), text);
 }
 
 static int fail_syntax(loader *l)
