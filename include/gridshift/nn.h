@@ -98,8 +98,6 @@ typedef struct gs_routing {
 void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, gs_routing *routing);
 /* Reads out the tokens rows[0..count) (indices into n T): logits (count, C), owned by the pass. */
 float *gs_readout(gs_pass *p, const int32_t *rows, int count);
-/* After gs_readout: dlogits (count, C) is the same array, filled with the gradient. Adds to m->grad. */
-void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing);
 
 typedef struct gs_losses {
     double total, ce, aux, z; /* total = ce + aux_weight aux + z_weight z; aux and z summed over layers, unweighted */

@@ -38,8 +38,10 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
     const gs_model *m = p->m;
     int T = m->d.T, wanted = 0, right = 0;
     for (int i = 0; i < n * T; i++) wanted += targets[i] >= 0;
-    if (n > p->most && gs_chunk(&m->config, n) == n) gs_die("%d sequences in a pass of %d, and the balancing loss needs them at once", n, p->most);
+    if (n > p->most && gs_balances(&m->config)) gs_die("%d sequences in a pass of %d, and the balancing loss needs them at once", n, p->most);
     memset(m->grad, 0, m->size * sizeof *m->grad);
+    size_t tied = p->dread ? (size_t)m->d.C * (size_t)m->d.D : 0;
+    if (tied) memset(p->dread, 0, tied * sizeof *p->dread);
     gs_routing *r = &p->routing;
     routing_clear(r, &m->d);
     gs_losses sum = {0};
@@ -56,6 +58,7 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
         whole.tokens = (double)n * T; /* the z-loss is a mean over the batch, not the chunk */
         gs_backward(p, at, &view, &whole);
     }
+    m->kernels->add(tied, p->dread, m->grad);
     sum.ce /= wanted;
     sum.accuracy = (double)right / wanted;
     add_routing(m, r, &sum);

@@ -94,6 +94,7 @@ struct gs_pass {
     /* scratch of backward */
     float *dx, *dnorm, *dqkv, *dmix, *dh, *sorted; /* (M,D), (M,D), (M,3D), (M,D), (rows, 2 width), (M k, D) */
     float *attention;                              /* scratch of one head */
+    float *dread;                                  /* (C,D): gradient of a tied readout; else NULL */
     gs_routing routing;
 };
 
@@ -125,6 +126,7 @@ void gs_route(const gs_ffn_use *u, gs_moe_acts *a, int tokens, gs_routing *routi
 /* dweight (M,k) -> gradient of the router's weight and of x. */
 void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, const gs_routing *routing);
 bool gs_has_router(const gs_config *c); /* learned or frozen */
+bool gs_balances(const gs_config *c);   /* its balancing loss has a gradient, which needs the fractions of the whole batch */
 
 /* Attention's part of a layer: from norm1 to the block's output (before dropout and the residual sum), and back. */
 void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out);
@@ -132,6 +134,10 @@ void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout,
 int gs_attention_tensors(const gs_config *c);
 
 size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most); /* of a training pass */
+
+/* After gs_readout, whose logits now hold their gradient: adds to m->grad; that of a tied readout goes to p->dread, so that
+ * the embedding's gradient does not depend on how a batch is cut into chunks. */
+void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing);
 
 /* -- small shared things -------------------------------------------------------------------------------------------- */
 

@@ -24,11 +24,7 @@ static indices of_layer(const gs_model *m, int layer)
 }
 
 static int norm_out(const gs_model *m) { return of_layer(m, m->d.L).norm1; }
-static const float *readout_matrix(const gs_model *m, float *array)
-{
-    bool tied = gs_is(&m->config, GS_MODEL_TIED, 1);
-    return array + m->tensors[tied ? 0 : m->tensor_count - 1].at;
-}
+static int readout_tensor(const gs_model *m) { return gs_is(&m->config, GS_MODEL_TIED, 1) ? 0 : m->tensor_count - 1; }
 
 /* -- room ----------------------------------------------------------------------------------------------------------- */
 
@@ -63,6 +59,7 @@ static void take_backward(gs_pass *p, const gs_config *c, const gs_dims *d)
     p->dqkv = gs_arena_take(&p->arena, M * D * 3, sizeof(float));
     p->dmix = gs_arena_take(&p->arena, M * D, sizeof(float));
     p->dh = gs_arena_take(&p->arena, M * k * (size_t)d->width * 2, sizeof(float));
+    if (gs_is(c, GS_MODEL_TIED, 1)) p->dread = gs_arena_take(&p->arena, (size_t)d->C * D, sizeof(float));
     if (gs_ffn_of(c)->mixture) p->sorted = gs_arena_take(&p->arena, M * k * D, sizeof(float));
     if (gs_num(c, GS_EMBED_DROPOUT) > 0) p->mask_embed = gs_arena_take(&p->arena, M * D, sizeof(float));
 }
@@ -120,7 +117,7 @@ void gs_pass_close(gs_pass **p)
 int gs_chunk(const gs_config *c, int batch)
 {
     enum { CACHE = 768 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens than this starve the products */
-    if (gs_has_router(c) && gs_num(c, GS_ROUTER_AUX) > 0) return batch;
+    if (gs_balances(c)) return batch;
     gs_dims d = gs_dims_of(c);
     size_t one = gs_pass_bytes(c, &d, 1);
     int most = (int)(CACHE / one), least = (TOKENS + d.T - 1) / d.T;
@@ -196,7 +193,7 @@ float *gs_readout(gs_pass *p, const int32_t *rows, int count)
     for (int r = 0; r < count; r++)
         memcpy(p->read + (ptrdiff_t)r * D, p->layer[m->d.L].x + (ptrdiff_t)rows[r] * D, (size_t)D * sizeof *p->read);
     normalise(p, norm_out(m), count, p->read, p->read_norm, p->read_stats);
-    gs_product(m, GS_NT, count, C, D, p->read_norm, D, readout_matrix(m, m->param), D, p->logits, C, NULL, false);
+    gs_product(m, GS_NT, count, C, D, p->read_norm, D, gs_param(m, readout_tensor(m)), D, p->logits, C, NULL, false);
     return p->logits;
 }
 
@@ -216,8 +213,8 @@ static void readout_back(gs_pass *p)
     const gs_model *m = p->m;
     int D = m->d.D, C = m->d.C, norm = norm_tensors(&m->config);
     size_t size = (size_t)D * sizeof(float);
-    gs_product(m, GS_TN, C, D, p->rows, p->logits, C, p->read_norm, D, (float *)readout_matrix(m, m->grad), D, NULL, true);
-    gs_product(m, GS_NN, p->rows, D, C, p->logits, C, readout_matrix(m, m->param), D, p->dnorm, D, NULL, false);
+    gs_product(m, GS_TN, C, D, p->rows, p->logits, C, p->read_norm, D, p->dread ? p->dread : gs_grad(m, readout_tensor(m)), D, NULL, true);
+    gs_product(m, GS_NN, p->rows, D, C, p->logits, C, gs_param(m, readout_tensor(m)), D, p->dnorm, D, NULL, false);
     float *rows = p->dnorm;
     if (norm) {
         rows = p->dmix; /* free until attention's backward */

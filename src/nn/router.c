@@ -13,6 +13,8 @@ bool gs_has_router(const gs_config *c)
     return gs_is(c, GS_ROUTER_MODE, GS_ROUTER_LEARNED) || gs_is(c, GS_ROUTER_MODE, GS_ROUTER_FROZEN);
 }
 
+bool gs_balances(const gs_config *c) { return gs_has_router(c) && gs_num(c, GS_ROUTER_AUX) > 0; }
+
 /* The k largest, largest first; ties to the lower index. */
 static void largest(const float *p, int E, int k, int32_t *choice)
 {
