@@ -39,11 +39,13 @@ static int check_model(const gs_config *c, gs_key *key, gs_err *e)
         return blame(key, GS_MODEL_HEADS);
     }
     if (rows < extent.length) {
-        gs_error(e, "model.positions %" PRId64 " is less than the %d positions of the task's sequence; 0 takes its length", rows, extent.length);
+        gs_error(e, "model.positions %" PRId64 " is less than the %d positions of the task's sequence; 0 takes its length", rows,
+                 extent.length);
         return blame(key, GS_MODEL_POSITIONS);
     }
     if (gs_is(c, GS_MODEL_TIED, 1) && extent.classes != extent.vocabulary) {
-        gs_error(e, "model.tied needs as many classes as tokens, and this task has %d and %d; set model.tied to false", extent.classes, extent.vocabulary);
+        gs_error(e, "model.tied needs as many classes as tokens, and this task has %d and %d; set model.tied to false", extent.classes,
+                 extent.vocabulary);
         return blame(key, GS_MODEL_TIED);
     }
     return 0;

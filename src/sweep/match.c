@@ -98,7 +98,8 @@ static int reference_of(const solver *v, const gs_config *c, const reference **o
         const reference *r = &v->references[i];
         if (!agrees(v, r->config, c, true)) continue;
         if (*out && ((*out)->count != r->count || (v->m->two_thirds && (*out)->value != r->value)))
-            return fail(v, c, v->m->reference.where, "two reference runs with different counts fit this run; name more keys in `reference`");
+            return fail(v, c, v->m->reference.where,
+                        "two reference runs with different counts fit this run; name more keys in `reference`");
         *out = r;
     }
     return *out ? 0 : fail(v, c, v->m->reference.where, "no reference run has this run's values of the other varying keys; add it");
@@ -111,7 +112,9 @@ static int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a;
 /* The solution is a multiple of this. */
 static int64_t step_of(const gs_match *m, const gs_config *c)
 {
-    int64_t other = m->solve == GS_MODEL_D ? gs_int(c, GS_MODEL_HEADS) : m->solve == GS_FFN_WIDTH && gs_is_moe(c) ? gs_int(c, GS_FFN_EXPERTS) : 1;
+    int64_t other = 1;
+    if (m->solve == GS_MODEL_D) other = gs_int(c, GS_MODEL_HEADS);
+    if (m->solve == GS_FFN_WIDTH && gs_is_moe(c)) other = gs_int(c, GS_FFN_EXPERTS);
     return m->multiple_of / divisor(m->multiple_of, other) * other;
 }
 
@@ -133,8 +136,11 @@ static int check_within(const solver *v, const gs_run *run, const reference *r, 
 {
     char text[256];
     if (v->m->within < 0 || fabs(run->mismatch) <= v->m->within) return 0;
-    snprintf(text, sizeof text, "the best %s is %" PRId64 " with %s %" PRId64 ", %.4g%% from the reference's %" PRId64 "; within is %.4g%%, so widen it or free another key",
-             gs_keys[v->m->solve].name, gs_int(&run->config, v->m->solve), v->m->count, count, 100 * run->mismatch, r->count, 100 * v->m->within);
+    snprintf(text, sizeof text,
+             "the best %s is %" PRId64 " with %s %" PRId64 ", %.4g%% from the reference's %" PRId64
+             "; within is %.4g%%, so widen it or free another key",
+             gs_keys[v->m->solve].name, gs_int(&run->config, v->m->solve), v->m->count, count, 100 * run->mismatch, r->count,
+             100 * v->m->within);
     return fail(v, &run->config, v->m->within_where, text);
 }
 

@@ -32,7 +32,8 @@ static int add_term(const gs_reader *r, gs_spec *s, gs_axis *a, const gs_name *n
 {
     gs_key key;
     if (gs_read_key(r, name->text, name->where, &key)) return -1;
-    if (gs_axis_of(s, key, NULL)) return gs_fail(r, name->where, "%s is in `parameters` or `zip` already; give its values in one place", name->text);
+    if (gs_axis_of(s, key, NULL))
+        return gs_fail(r, name->where, "%s is in `parameters` or `zip` already; give its values in one place", name->text);
     *out = &a->terms[a->count++];
     **out = (gs_term){.key = key, .where = name->where};
     return 0;
@@ -71,8 +72,8 @@ static int read_group(const gs_reader *r, const gs_name *name, const gs_node *n,
         gs_term *t = NULL;
         if (add_term(r, s, a, &n->keys[i], &t) || gs_read_term(r, t->key, n->items[i], t)) return -1;
         if (i && t->count != a->size)
-            return gs_fail(r, t->where, "zip group %s: the lists of %s (%d) and %s (%d) move together; give as many values in each", a->name,
-                           gs_keys[a->terms[0].key].name, a->size, gs_keys[t->key].name, t->count);
+            return gs_fail(r, t->where, "zip group %s: the lists of %s (%d) and %s (%d) move together; give as many values in each",
+                           a->name, gs_keys[a->terms[0].key].name, a->size, gs_keys[t->key].name, t->count);
         a->size = t->count;
     }
     return 0;

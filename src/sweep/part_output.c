@@ -17,7 +17,8 @@ static int read_ablation(const gs_reader *r, const gs_node *n, gs_spec *s)
     if (gs_read_choice(r, found[1], "ablate: mode", gs_mode_names, GS_MODE_COUNT, &mode)) return -1;
     uint32_t bit = GS_ABLATE(site, mode);
     if (!(bit & GS_ABLATE_ALL)) return gs_fail(r, found[1]->where, "ablate: %s takes only mode zero", gs_site_names[site]);
-    if (s->ablate & bit) return gs_fail(r, n->where, "ablate: %s with %s is there twice; remove one", gs_site_names[site], gs_mode_names[mode]);
+    if (s->ablate & bit)
+        return gs_fail(r, n->where, "ablate: %s with %s is there twice; remove one", gs_site_names[site], gs_mode_names[mode]);
     s->ablate |= bit;
     return 0;
 }
@@ -65,7 +66,9 @@ static int read_metrics(const gs_reader *r, const gs_node *n, gs_table_spec *t)
     for (int i = 0; i < n->count; i++) {
         gs_where at = n->items[i]->where;
         if (gs_read_text(r, n->items[i], "metrics", &text)) return -1;
-        if (!gs_metric_find(text)) return gs_fail(r, at, "unknown metric '%.100s'; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2]", text);
+        if (!gs_metric_find(text))
+            return gs_fail(r, at, "unknown metric '%.100s'; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], "
+                                  "e.g. final.zero_ffn.accuracy[carry=2]", text);
         for (int j = 0; j < i; j++)
             if (!strcmp(t->metrics[j], text)) return gs_fail(r, at, "the metric %s is there twice; remove one", text);
         t->metrics[t->metric_count++] = gs_text("%s", text);
@@ -79,7 +82,8 @@ static int read_x(const gs_reader *r, const gs_node *n, gs_table_spec *t)
     if (gs_read_text(r, n, "x", &text) || gs_read_key(r, text, n->where, &t->x)) return -1;
     gs_type type = gs_keys[t->x].type;
     if (t->x == GS_SEED) return gs_fail(r, n->where, "x: tables aggregate over seed; name another key");
-    return type == GS_TYPE_INT || type == GS_TYPE_REAL ? 0 : gs_fail(r, n->where, "x: %s is not a number; name a key such as ffn.width", text);
+    if (type == GS_TYPE_INT || type == GS_TYPE_REAL) return 0;
+    return gs_fail(r, n->where, "x: %s is not a number; name a key such as ffn.width", text);
 }
 
 static int read_parts(const gs_reader *r, const gs_node *const *found, gs_table_spec *t)
@@ -104,7 +108,8 @@ static int read_table(const gs_reader *r, const gs_name *name, const gs_node *n,
     if (gs_read_choice(r, found[KIND], "kind", kind_names, 2, &kind)) return -1;
     t->kind = (gs_table_kind)kind;
     for (int i = 0; i < TABLE_COUNT; i++)
-        if (found[i] && !table_takes[kind][i]) return gs_fail(r, found[i]->where, "a %s table takes no `%s`; remove it", kind_names[kind], table_names[i]);
+        if (found[i] && !table_takes[kind][i])
+            return gs_fail(r, found[i]->where, "a %s table takes no `%s`; remove it", kind_names[kind], table_names[i]);
     const char *needed = kind == GS_TABLE_SCALING ? (found[X] ? NULL : "x") : (found[ROWS] ? NULL : "rows");
     if (!found[METRICS]) needed = "metrics";
     if (needed) return gs_fail(r, n->where, "the table %s needs `%s`", t->name, needed);

@@ -25,7 +25,8 @@ static int count_rows(const gs_spec *s, int64_t *total, gs_err *e)
         gs_where at = s->include[i].where;
         *total += row_size(&s->include[i]);
         if (*total > GS_RUNS_MOST)
-            return gs_error(e, "%s:%d:%d: with this row the sweep has more than 1000000 runs; split the sweep", s->path, at.line, at.column);
+            return gs_error(e, "%s:%d:%d: with this row the sweep has more than 1000000 runs; split the sweep", s->path, at.line,
+                            at.column);
     }
     return 0;
 }
@@ -38,7 +39,8 @@ static int fill_row(const gs_spec *s, bool with_sets, int row, int at, gs_pool *
     for (int64_t i = 0; i < size; i++, at++) {
         gs_config given = {0};
         int64_t rest = i;
-        for (int t = r->count - 1; t >= 0; rest /= r->terms[t].count, t--) given.v[r->terms[t].key] = r->terms[t].values[rest % r->terms[t].count];
+        for (int t = r->count - 1; t >= 0; rest /= r->terms[t].count, t--)
+            given.v[r->terms[t].key] = r->terms[t].values[rest % r->terms[t].count];
         gs_run_config(s, with_sets, &given, &p->runs[at].config);
         p->row[at] = row;
     }
@@ -156,7 +158,8 @@ void gs_run_words(const gs_spec *s, const gs_config *c, const gs_key *keys, int 
     out[0] = 0;
     for (int i = 0; i < count && used < 256; i++)
         if (c->v[keys[i]].set && is_written(s, keys[i]))
-            used += (size_t)snprintf(out + used, 256 - used, "%s%s %s", used ? ", " : "", gs_keys[keys[i]].name, gs_value_text(keys[i], c->v[keys[i]], text));
+            used += (size_t)snprintf(out + used, 256 - used, "%s%s %s", used ? ", " : "", gs_keys[keys[i]].name,
+                                     gs_value_text(keys[i], c->v[keys[i]], text));
 }
 
 /* Where the run got the key from; false: from the key table. line 0: from --set. */

@@ -64,7 +64,8 @@ static int on_combination(walk *w)
         return 0;
     }
     if (w->count > GS_RUNS_MOST)
-        return gs_error(w->e, "%s:%d:%d: the product has more than 1000000 runs; split the sweep", w->s->path, w->s->axes[0].where.line, w->s->axes[0].where.column);
+        return gs_error(w->e, "%s:%d:%d: the product has more than 1000000 runs; split the sweep", w->s->path, w->s->axes[0].where.line,
+                        w->s->axes[0].where.column);
     return check_whens(w);
 }
 
@@ -87,7 +88,11 @@ static int visit(walk *w, int depth)
 static void open_walk(walk *w, const gs_spec *s, bool with_sets)
 {
     size_t n = (size_t)s->axis_count + 1;
-    *w = (walk){.s = s, .with_sets = with_sets, .order = gs_alloc(n, sizeof *w->order), .index = gs_alloc(n, sizeof *w->index), .on = gs_alloc(n, sizeof *w->on)};
+    *w = (walk){.s = s,
+                .with_sets = with_sets,
+                .order = gs_alloc(n, sizeof *w->order),
+                .index = gs_alloc(n, sizeof *w->index),
+                .on = gs_alloc(n, sizeof *w->on)};
     int at = 0;
     for (int conditional = 0; conditional < 2; conditional++)
         for (int i = 0; i < s->axis_count; i++)

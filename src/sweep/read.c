@@ -119,7 +119,8 @@ int gs_read_file_name(const gs_reader *r, gs_where at, const char *what, const c
     for (const char *c = text; *c; c++)
         good = good && ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c));
     if (good) return 0;
-    return gs_fail(r, at, "%s '%s' names files; use up to 100 letters, digits, _, - and ., and begin with a letter or digit", what, gs_shown(text, shown));
+    return gs_fail(r, at, "%s '%s' names files; use up to 100 letters, digits, _, - and ., and begin with a letter or digit", what,
+                   gs_shown(text, shown));
 }
 
 /* -- keys and values --------------------------------------------------------------------------------------- */
@@ -152,7 +153,9 @@ int gs_read_key(const gs_reader *r, const char *name, gs_where at, gs_key *out)
 int gs_read_value(const gs_reader *r, gs_key key, const gs_node *n, gs_value *out)
 {
     gs_err why;
-    if (n->kind == GS_NODE_MAP) return gs_fail(r, n->where, "%s has a map as its value; keys are flat, dotted names, and a value is one word or number", gs_keys[key].name);
+    if (n->kind == GS_NODE_MAP)
+        return gs_fail(r, n->where, "%s has a map as its value; keys are flat, dotted names, and a value is one word or number",
+                       gs_keys[key].name);
     if (n->kind == GS_NODE_LIST) return gs_fail(r, n->where, "%s takes one value here; lists belong under `parameters`", gs_keys[key].name);
     return gs_value_parse(key, n->text, out, &why) ? gs_fail(r, n->where, "%s", why.text) : 0;
 }
@@ -179,8 +182,10 @@ int gs_read_range(const gs_reader *r, gs_key key, const gs_node *n, gs_term *out
 {
     const char *name = gs_keys[key].name;
     int64_t low, high;
-    if (gs_keys[key].type != GS_TYPE_INT) return gs_fail(r, n->where, "%s is not an integer and takes no range; give a list of values", name);
-    if (n->kind != GS_NODE_LIST || n->count != 2) return gs_fail(r, n->where, "%s: a range is [first, end], two integers, the end not included", name);
+    if (gs_keys[key].type != GS_TYPE_INT)
+        return gs_fail(r, n->where, "%s is not an integer and takes no range; give a list of values", name);
+    if (n->kind != GS_NODE_LIST || n->count != 2)
+        return gs_fail(r, n->where, "%s: a range is [first, end], two integers, the end not included", name);
     int64_t least = (int64_t)gs_keys[key].low, most = (int64_t)gs_keys[key].high;
     if (gs_read_whole(r, n->items[0], name, least, most, &low) || gs_read_whole(r, n->items[1], name, least, most + 1, &high)) return -1;
     if (high <= low) return gs_fail(r, n->where, "%s: this range is empty; its end must be more than its first value", name);

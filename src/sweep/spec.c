@@ -9,7 +9,8 @@
 
 enum { FILE_MOST = 4 << 20 };
 enum { VERSION, NAME, DEFAULTS, PARAMETERS, ZIP, EXCLUDE, INCLUDE, MATCH, ABLATE, TABLES, BUDGET, SECTION_COUNT };
-static const char *const section_names[SECTION_COUNT] = {"sweep", "name", "defaults", "parameters", "zip", "exclude", "include", "match", "ablate", "tables", "budget"};
+static const char *const section_names[SECTION_COUNT] = {"sweep",   "name",  "defaults", "parameters", "zip",   "exclude",
+                                                         "include", "match", "ablate",   "tables",     "budget"};
 
 static int read_version(const gs_reader *r, const gs_node *n, gs_spec *s)
 {

@@ -35,7 +35,8 @@ int gs_utf8_check(const char *path, const char *text, size_t length, gs_err *e)
     for (size_t i = 0; i < length;) {
         int n = decode((const unsigned char *)text + i, length - i, &c);
         if (!n)
-            return gs_error(e, "%s:%d:%d: the byte 0x%02x is not UTF-8; save the file as UTF-8", path, at.line, at.column, (unsigned char)text[i]);
+            return gs_error(e, "%s:%d:%d: the byte 0x%02x is not UTF-8; save the file as UTF-8", path, at.line, at.column,
+                            (unsigned char)text[i]);
         if (!printable(c))
             return gs_error(e, "%s:%d:%d: the control character U+%04X is not allowed; remove it", path, at.line, at.column, c);
         step(&at, text, i, length);

@@ -144,7 +144,8 @@ static int add_key(loader *l, const yaml_event_t *v)
     const char *text = (const char *)v->data.scalar.value;
     gs_node *n = top(l);
     gs_where at = where_of(v->start_mark);
-    if (v->data.scalar.anchor || v->data.scalar.tag) return fail_name(l, at, text, "a key takes no anchor and no tag; write its name alone");
+    if (v->data.scalar.anchor || v->data.scalar.tag)
+        return fail_name(l, at, text, "a key takes no anchor and no tag; write its name alone");
     if (!strcmp(text, "<<")) return fail(l, at, "merge keys (<<) are not supported; write the keys out");
     if (strlen(text) != v->data.scalar.length) return fail(l, at, "a key has a zero byte; remove it");
     n->keys[n->count] = (gs_name){gs_text("%s", text), at};
