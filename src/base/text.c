@@ -61,6 +61,11 @@ const char *gs_real(double value, char out[32])
         snprintf(out, 32, "%.*g", digits, value);
         if (strtod(out, NULL) == value) break;
     }
+    char whole[32];
+    if (fabs(value) < 1e15 && value == floor(value) && strchr(out, 'e')) { /* 1e+02 is longer than 100 */
+        snprintf(whole, sizeof whole, "%.0f", value);
+        if (strlen(whole) <= strlen(out)) return strcpy(out, whole);
+    }
     const char *point = localeconv()->decimal_point;
     char *at = *point == '.' ? NULL : strstr(out, point);
     if (at) *at = '.'; /* a one-byte point, as every locale of glibc has */

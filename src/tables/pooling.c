@@ -192,13 +192,18 @@ static void name_keys(const gs_keyset *k, gs_buf *out)
     }
 }
 
-/* The varying keys in which two runs of one (matched keys, seed) differ: what the user has to add. */
+/* The varying keys in which two runs of one (matched keys, seed) differ: what the user has to add. Keys that one of the runs
+ * does not have follow from the others and are named only when there are no others. */
 static gs_keyset differing(const gs_frame *f, const gs_config *a, const gs_config *b)
 {
-    gs_keyset out = {0};
-    for (int i = 0; i < f->arm.count; i++)
-        if (compare_value(f->arm.at[i], a->v[f->arm.at[i]], b->v[f->arm.at[i]])) gs_keys_add(&out, f->arm.at[i]);
-    return out;
+    gs_keyset all = {0}, both = {0};
+    for (int i = 0; i < f->arm.count; i++) {
+        gs_key key = f->arm.at[i];
+        if (compare_value(key, a->v[key], b->v[key]) == 0) continue;
+        gs_keys_add(&all, key);
+        if (a->v[key].set && b->v[key].set) gs_keys_add(&both, key);
+    }
+    return both.count ? both : all;
 }
 
 static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, const gs_config *a, const gs_config *b, bool baseline,

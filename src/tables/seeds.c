@@ -83,7 +83,8 @@ int gs_frame_seeds_equal(const gs_frame *f, gs_err *e)
         arm = first_lacking(f, &f->groups[g], &list, &lacks);
         if (!arm) continue;
         gs_keyset keys = f->by;
-        for (int k = 0; k < f->arm.count; k++) gs_keys_add(&keys, f->arm.at[k]);
+        bool arms = gs_points_spread(&f->groups[g], &f->arm); /* else the row's keys say all */
+        for (int k = 0; arms && k < f->arm.count; k++) gs_keys_add(&keys, f->arm.at[k]);
         gs_keys_text(&keys, arm, &row);
         gs_table_error(f->context, f->spec, e,
                        "row %s has no result for seed%s %s, which other rows have. Finish or retry those runs, or give --partial, "

@@ -42,12 +42,27 @@ static void add_default_metric(gs_table_spec *t, const char *metric)
     t->metrics[t->metric_count++] = gs_text("%s", metric);
 }
 
+/* Varies only by being absent where it does not apply: other keys tell these runs apart. */
+static bool follows(const gs_grid *g, gs_key key)
+{
+    gs_keyset one = {1, {key}};
+    const gs_config *first = NULL;
+    for (int i = 0; i < g->count; i++) {
+        const gs_config *c = &g->runs[i].config;
+        if (!c->v[key].set && gs_keys[key].when(c)) return false;
+        if (!c->v[key].set) continue;
+        if (first && gs_keys_compare(&one, first, c)) return false;
+        first = c;
+    }
+    return true;
+}
+
 gs_table_spec gs_table_default(const gs_grid *g, const gs_point *points, int count)
 {
     gs_table_spec t = {.name = gs_text("comparison"), .kind = GS_TABLE_COMPARISON};
     t.rows = gs_alloc((size_t)g->varying_count + 1, sizeof *t.rows);
     for (int k = 0; k < g->varying_count; k++)
-        if (g->varying[k] != GS_SEED) t.rows[t.row_count++] = g->varying[k];
+        if (g->varying[k] != GS_SEED && !follows(g, g->varying[k])) t.rows[t.row_count++] = g->varying[k];
     add_default_metric(&t, "final.clean.accuracy");
     for (int i = 0; i < count; i++)
         for (size_t k = 0; points[i].metrics && k < points[i].metrics->count; k++)

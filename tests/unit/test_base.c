@@ -16,7 +16,7 @@ static void real_is_shortest(void **state)
 {
     (void)state;
     const struct { double x; const char *text; } table[] = {
-        {0.1, "0.1"}, {1e-8, "1e-08"}, {0, "0"}, {-2.5, "-2.5"}, {1.0 / 3, "0.3333333333333333"}, {4294967295.0, "4294967295"}, {NAN, "nan"}};
+        {0.1, "0.1"}, {1e-8, "1e-08"}, {0, "0"}, {100, "100"}, {-1e4, "-10000"}, {1e6, "1e+06"}, {-2.5, "-2.5"}, {1.0 / 3, "0.3333333333333333"}, {4294967295.0, "4294967295"}, {NAN, "nan"}};
     char out[32];
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) assert_string_equal(gs_real(table[i].x, out), table[i].text);
 }

@@ -1,95 +1,12 @@
-/* Tables from hand-made grids and records: what is pooled, paired and refused, and the exact text of every format. */
+/* Tables from hand-made grids and records: what is pooled, paired and refused. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "tables/table.h"
-
-enum { RUNS_MOST = 64 };
-
-typedef struct world {
-    gs_grid grid;
-    gs_run runs[RUNS_MOST];
-    gs_key varying[GS_KEY_COUNT];
-    gs_counts counts[RUNS_MOST];
-    gs_metrics metrics[RUNS_MOST];
-    gs_point points[RUNS_MOST];
-    gs_context context;
-} world;
-
-static void open_world(world *w)
-{
-    memset(w, 0, sizeof *w);
-    w->grid = (gs_grid){.runs = w->runs, .varying = w->varying};
-    w->context = (gs_context){.path = "s.yaml", .grid = &w->grid, .ablate = GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO)};
-}
-
-static void close_world(world *w)
-{
-    for (int i = 0; i < w->grid.count; i++) gs_metrics_free(&w->metrics[i]);
-}
-
-/* One more run; its parameters follow from its width so that mismatches are round. */
-static gs_config *add_run(world *w, int kind, int64_t width, int64_t seed)
-{
-    int i = w->grid.count++;
-    gs_config *c = &w->runs[i].config;
-    gs_config_defaults(GS_TASK_ADDITION, c);
-    c->v[GS_FFN_KIND].i = kind;
-    c->v[GS_FFN_WIDTH].i = width;
-    c->v[GS_SEED].i = seed;
-    gs_config_canonical(c);
-    w->runs[i].index = i;
-    snprintf(w->runs[i].id, sizeof w->runs[i].id, "%032d", i);
-    w->counts[i] = (gs_counts){.params_total = 1000 + 100 * width, .params_active = 1000 + 50 * width, .flops_per_token = 2000 + 200 * width};
-    w->points[i] = (gs_point){.run = &w->runs[i], .counts = &w->counts[i], .metrics = &w->metrics[i]};
-    return c;
-}
-
-static bool varies(const world *w, gs_key key)
-{
-    gs_keyset one = {1, {key}};
-    for (int i = 1; i < w->grid.count; i++)
-        if (gs_keys_compare(&one, &w->runs[0].config, &w->runs[i].config)) return true;
-    return false;
-}
-
-static void find_varying(world *w)
-{
-    w->grid.varying_count = 0;
-    for (int key = 0; key < GS_KEY_COUNT; key++)
-        if (varies(w, key)) w->varying[w->grid.varying_count++] = key;
-}
-
-static void measure(world *w, int run, double clean, double zero_ffn)
-{
-    gs_metrics_set(&w->metrics[run], clean, "final.clean.accuracy");
-    gs_metrics_set(&w->metrics[run], zero_ffn, "final.zero_ffn.accuracy");
-    gs_metrics_set(&w->metrics[run], 0.32325, "final.floor.accuracy");
-}
-
-/* dense 256 (the baseline), glu 170 (matched, -0.1 %), moe 256: two seeds each. */
-static void three_arms(world *w)
-{
-    static const int kinds[] = {GS_FFN_DENSE, GS_FFN_GLU, GS_FFN_MOE};
-    static const double clean[3][2] = {{1, 0.5}, {0.75, 1}, {1, 1}}, zero[3][2] = {{0.125, 0.25}, {0.125, 0.125}, {0.5, 0.375}};
-    open_world(w);
-    for (int arm = 0; arm < 3; arm++)
-        for (int seed = 0; seed < 2; seed++) {
-            add_run(w, kinds[arm], arm == 1 ? 170 : 256, seed);
-            int i = w->grid.count - 1;
-            measure(w, i, clean[arm][seed], zero[arm][seed]);
-            w->runs[i].matched = arm == 1;
-            w->runs[i].mismatch = arm == 1 ? -0.001 : 0;
-        }
-    find_varying(w);
-}
+#include "tables_world.h"
 
 /* -- table specs ---------------------------------------------------------------------------------------------- */
 
@@ -121,16 +38,6 @@ static gs_table_spec scaling(int rows, gs_key *keys)
                            .metrics = clean_metric, .where = {12, 3}};
 }
 
-static gs_table make(const world *w, const gs_table_spec *t)
-{
-    gs_err e;
-    gs_table table = {0};
-    bool built;
-    if (gs_table_make(&w->context, t, w->points, w->grid.count, &table, &built, &e)) fail_msg("%s", e.text);
-    assert_true(built);
-    return table;
-}
-
 static void refused(const world *w, const gs_table_spec *t, const char *text)
 {
     gs_err e = {""};
@@ -142,14 +49,6 @@ static void accepted(const world *w, const gs_table_spec *t)
 {
     gs_err e = {""};
     if (gs_table_verify(&w->context, t, &e)) fail_msg("%s", e.text);
-}
-
-static void emitted(const gs_table *t, void (*emit)(const gs_table *, gs_buf *), const char *want)
-{
-    gs_buf out = {0};
-    emit(t, &out);
-    assert_string_equal(out.text, want);
-    gs_buf_free(&out);
 }
 
 static const gs_estimate *estimate(const gs_table *t, int row, const char *column)
@@ -173,4 +72,293 @@ static bool noted(const gs_table *t, const char *note)
 static void is_near(double got, double want)
 {
     if (!(fabs(got - want) <= 1e-12 * fmax(1, fabs(want)))) fail_msg("got %.17g, want %.17g", got, want);
+}
+
+/* -- values and differences --------------------------------------------------------------------------------------- */
+
+static void differences_are_paired_by_seed(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    gs_table_spec t = against_dense(2, kind_width);
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    const gs_estimate *moe = estimate(&table, 2, "final.zero_ffn.accuracy redistribution");
+    is_near(moe->mean, 25);
+    is_near(moe->spread, 17.67766952966369);
+    assert_int_equal(moe->n, 2);
+    assert_null(estimate(&table, 0, "final.zero_ffn.accuracy redistribution")); /* the baseline itself */
+    is_near(estimate(&table, 1, "final.clean.accuracy")->mean, 87.5); /* added beside the ablation */
+    is_near(estimate(&table, 1, "final.floor.accuracy")->mean, 32.325);
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+/* Two learning rates, matched with the baseline: each seed's difference is the mean over them, and n counts seeds. */
+static void matched_keys_are_averaged_first(void **state)
+{
+    (void)state;
+    static const double dense[2][2] = {{0.25, 0.5}, {0.125, 0.25}}, moe[2][2] = {{0.5, 0.5}, {0.375, 1}};
+    world w;
+    open_world(&w);
+    for (int kind = 0; kind < 2; kind++)
+        for (int rate = 0; rate < 2; rate++)
+            for (int seed = 0; seed < 2; seed++) {
+                gs_config *c = add_run(&w, kind ? GS_FFN_MOE : GS_FFN_DENSE, 256, seed);
+                c->v[GS_TRAIN_LR].r = rate ? 0.01 : 0.001;
+                measure(&w, w.grid.count - 1, 1, kind ? moe[rate][seed] : dense[rate][seed]);
+            }
+    find_varying(&w);
+    gs_table_spec t = against_dense(1, kind_key);
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    assert_int_equal(table.row_count, 2);
+    const gs_estimate *d = estimate(&table, 1, "final.zero_ffn.accuracy redistribution");
+    assert_int_equal(d->n, 2);
+    is_near(d->mean, 31.25); /* seed 0: (25 + 25)/2, seed 1: (0 + 75)/2 */
+    is_near(d->spread, 12.5 / sqrt(2));
+    is_near(estimate(&table, 1, "final.zero_ffn.accuracy")->mean, (43.75 + 75) / 2);
+    assert_true(noted(&table, "train.lr is matched with the baseline; each seed's numbers are means over its values."));
+    gs_table_close(&table);
+    t.baseline.count = 0; /* without a baseline there is nothing to match with */
+    refused(&w, &t, "s.yaml:12:3: table t: row ffn.kind dense has more than one run per seed; they differ in train.lr. Add it to `rows`, "
+                    "or to `pool` to average over it on purpose.");
+    gs_key pool[] = {GS_TRAIN_LR};
+    t.pool = pool, t.pool_count = 1;
+    accepted(&w, &t);
+    table = make_table(&w, &t);
+    is_near(estimate(&table, 0, "final.zero_ffn.accuracy")->mean, (18.75 + 37.5) / 2);
+    assert_int_equal(estimate(&table, 0, "final.zero_ffn.accuracy")->n, 2);
+    assert_true(noted(&table, "Averaged within each seed over: train.lr."));
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+static void mismatch_is_of_match_or_of_params_total(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    w.counts[4].params_total = w.counts[5].params_total = 2 * 26600;
+    gs_table_spec t = against_dense(2, kind_width);
+    gs_table table = make_table(&w, &t);
+    enum { MISMATCH = 5 };
+    is_near(gs_table_cell(&table, 0, MISMATCH)->r, 0);
+    is_near(gs_table_cell(&table, 1, MISMATCH)->r, -0.1);
+    is_near(gs_table_cell(&table, 2, MISMATCH)->r, 100);
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+static void a_censored_metric_says_how_many(void **state)
+{
+    (void)state;
+    static char *steps[] = {"curve.clean.steps_to_99"};
+    world w;
+    three_arms(&w);
+    gs_metrics_set(&w.metrics[0], 4000, "curve.clean.steps_to_99");
+    gs_table_spec t = comparison(2, kind_width, steps, 1);
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    const gs_estimate *e = estimate(&table, 0, steps[0]);
+    is_near(e->mean, 4000);
+    assert_int_equal(e->n, 1);
+    assert_int_equal(e->of, 2);
+    assert_true(isnan(estimate(&table, 1, steps[0])->mean));
+    gs_buf text = {0};
+    gs_cell_text(&table.columns[8], gs_table_cell(&table, 0, 8), " ± ", "-", &text);
+    assert_string_equal(text.text, "4000 (1 of 2)");
+    gs_buf_free(&text);
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+/* -- refusals ------------------------------------------------------------------------------------------------------ */
+
+static void rows_must_name_what_varies(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    gs_table_spec t = comparison(1, width_key, both_metrics, 2);
+    refused(&w, &t, "s.yaml:12:3: table t: row ffn.width 256 has more than one run per seed; they differ in ffn.kind. Add it to `rows`, "
+                    "or to `pool` to average over it on purpose.");
+    w.runs[1].config.v[GS_TRAIN_LR].r = 0.5;
+    w.runs[1].config.v[GS_SEED].i = 0;
+    find_varying(&w);
+    t = comparison(0, NULL, both_metrics, 2);
+    refused(&w, &t, "s.yaml:12:3: table t: row all runs has more than one run per seed; they differ in train.lr. Add it to `rows`, or to `pool` "
+                    "to average over it on purpose.");
+    close_world(&w);
+}
+
+/* top_k is absent in the dense row, so that it cannot be matched there. */
+static void a_baseline_of_several_runs(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w);
+    add_run(&w, GS_FFN_DENSE, 256, 0);
+    add_run(&w, GS_FFN_MOE, 256, 0)->v[GS_FFN_TOP_K].i = 1;
+    add_run(&w, GS_FFN_MOE, 256, 0)->v[GS_FFN_TOP_K].i = 2;
+    find_varying(&w);
+    gs_key rows[] = {GS_FFN_KIND, GS_FFN_TOP_K};
+    gs_table_spec t = comparison(2, rows, zero_metric, 1);
+    t.baseline = (gs_selector){1, moe_term, {0}};
+    refused(&w, &t, "s.yaml:12:3: table t: the baseline has more than one run per seed; they differ in ffn.top_k. Add it to `baseline`, or to "
+                    "`pool` to average over it on purpose.");
+    close_world(&w);
+}
+
+static void a_baseline_that_is_not_there(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    gs_table_spec t = against_dense(2, kind_width);
+    t.baseline = (gs_selector){1, width_999_term, {0}};
+    refused(&w, &t, "s.yaml:12:3: table t: no run of the sweep fits `baseline`. Name a configuration that the sweep has.");
+    w.context.narrowed = true; /* --set may have taken it away */
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    assert_true(noted(&table, "Baseline: ffn.width 999. It has no runs under --set, so there are no differences."));
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+static void a_row_without_its_baseline(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    gs_table_spec t = against_dense(2, kind_width);
+    t.baseline.count = 1; /* ffn.kind dense: ffn.width is matched then, and glu has another one */
+    refused(&w, &t, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no baseline to be compared with: no run of it has ffn.width 170. "
+                    "Name ffn.width in `baseline`, or add such runs.");
+    close_world(&w);
+}
+
+static void metrics_that_no_run_gives(void **state)
+{
+    (void)state;
+    static const struct {
+        char *name;
+        const char *text;
+    } table[] = {
+        {"final.mean_attn.accuracy", "final.mean_attn.accuracy is not measured. Add {site: attn.out, mode: mean} to `ablate`."},
+        {"final.clean.accuracy[carry=9]", NULL},
+        {"final.clean.exact_match[digit=0]", NULL},
+        {"final.clean.accuracy[split=train]", NULL},
+        {"final.zero_block0_ffn.accuracy", NULL},
+        {"final.floor.loss", NULL},
+        {"final.clean.steps_to_99", NULL},
+        {"curve.clean.accuracy", NULL},
+        {"step200.clean.accuracy", NULL},
+        {"given.clean.accuracy", NULL},
+    };
+    world w;
+    three_arms(&w);
+    for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
+        char *metrics[] = {table[k].name};
+        gs_table_spec t = comparison(2, kind_width, metrics, 1);
+        char *text = gs_text(table[k].text ? "s.yaml:12:3: table t: %s" :
+                             "s.yaml:12:3: table t: no run of the sweep gives %s. Check its checkpoint, site and stratum against the runs.",
+                             table[k].text ? table[k].text : table[k].name);
+        refused(&w, &t, text);
+        free(text);
+    }
+    for (int i = 0; i < w.grid.count; i++) w.runs[i].config.v[GS_EVAL_RECORD].i = 100;
+    static char *good[] = {"final.zero_ffn.accuracy[carry=2]", "best.clean.exact_match[carry=0]", "step200.floor.accuracy[digit=3]",
+                           "curve.clean.steps_to_90",          "first99.clean.router_load_max", "final.clean.aux"};
+    gs_table_spec t = comparison(2, kind_width, good, 6);
+    accepted(&w, &t);
+    close_world(&w);
+}
+
+static void series_and_x(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    gs_table_spec t = scaling(1, width_key);
+    refused(&w, &t, "s.yaml:12:3: table t: ffn.width is `x`. Remove it from `series`.");
+    t = scaling(0, NULL);
+    w.runs[0].config.v[GS_FFN_WIDTH].i = 0;
+    refused(&w, &t, "s.yaml:12:3: table t: ffn.width is 0 or less in a run. The slope against log2 of `x` needs values above 0.");
+    t.x = GS_TASK_ALPHABET;
+    refused(&w, &t, "s.yaml:12:3: table t: no run of the sweep has task.alphabet, the table's `x`.");
+    t = comparison(1, kind_key, clean_metric, 1);
+    t.pool = kind_key, t.pool_count = 1;
+    refused(&w, &t, "s.yaml:12:3: table t: ffn.kind is in `rows` and in `pool`. Remove it from one.");
+    close_world(&w);
+}
+
+static void unequal_seeds(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    w.points[3].metrics = NULL; /* glu, seed 1 */
+    w.points[3].failed = true;
+    gs_table_spec t = against_dense(2, kind_width);
+    gs_err e;
+    gs_table table = {0};
+    bool built;
+    assert_int_equal(gs_table_make(&w.context, &t, w.points, w.grid.count, &table, &built, &e), -1);
+    assert_string_equal(e.text, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no result for seed 1, which other rows have. Finish or "
+                                "retry those runs, or give --partial, which marks such rows.");
+    w.context.partial = true;
+    table = make_table(&w, &t);
+    enum { SEEDS = 6 };
+    assert_false(gs_table_cell(&table, 0, SEEDS)->mark);
+    assert_true(gs_table_cell(&table, 1, SEEDS)->mark);
+    assert_int_equal(gs_table_cell(&table, 1, SEEDS)->i, 1);
+    assert_int_equal(estimate(&table, 1, "final.zero_ffn.accuracy redistribution")->n, 1); /* the common seed */
+    assert_true(noted(&table, "* The row lacks seeds that other rows have: its numbers are over fewer or other seeds."));
+    assert_true(noted(&table, "Left out of 6 runs: 1 failed, 0 without a result (results.csv names them)."));
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+/* -- scaling --------------------------------------------------------------------------------------------------------- */
+
+static void slope_over_single_runs(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w);
+    for (int64_t width = 256; width >= 64; width /= 2) /* rows are put in the order of x */
+        for (int seed = 0; seed < 2; seed++) {
+            add_run(&w, GS_FFN_DENSE, width, seed);
+            measure(&w, w.grid.count - 1, (double)width / 512 + seed / 16.0, 0);
+        }
+    find_varying(&w);
+    gs_table_spec t = scaling(1, kind_key);
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    assert_int_equal(gs_table_cell(&table, 0, 1)->i, 64);
+    is_near(estimate(&table, 0, "final.clean.accuracy")->mean, 15.625);
+    const gs_estimate *slope = estimate(&table, 2, "final.clean.accuracy slope");
+    is_near(slope->mean, 18.75); /* SciPy's linregress: the same to all digits */
+    is_near(slope->spread, 2.630079411031791);
+    assert_int_equal(slope->n, 6);
+    gs_table_close(&table);
+    t = scaling(0, NULL);
+    t.pool = kind_key, t.pool_count = 1;
+    accepted(&w, &t);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(differences_are_paired_by_seed), cmocka_unit_test(matched_keys_are_averaged_first),
+        cmocka_unit_test(mismatch_is_of_match_or_of_params_total), cmocka_unit_test(a_censored_metric_says_how_many),
+        cmocka_unit_test(rows_must_name_what_varies), cmocka_unit_test(a_baseline_of_several_runs),
+        cmocka_unit_test(a_baseline_that_is_not_there), cmocka_unit_test(a_row_without_its_baseline),
+        cmocka_unit_test(metrics_that_no_run_gives), cmocka_unit_test(series_and_x),
+        cmocka_unit_test(unequal_seeds), cmocka_unit_test(slope_over_single_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
