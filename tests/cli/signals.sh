@@ -43,15 +43,7 @@ released() {
     cat out.txt err.txt
     return 1
 }
-continues_# at_once DIR NP: two signals end runs that would take for ever.
-at_once() {
-    "$gridshift" run --np "$2" -o "$1" --set train.steps=100000000 slow.yaml >out.txt 2>err.txt </dev/null &
-    pid=$!
-    some "$1" 0 && sleep 0.5 && kill -INT $pid && sleep 0.5 && kill -INT $pid && began=$(date +%s)
-    wait $pid
-    [ $? = 75 ] && [ $(($(date +%s) - began)) -lt 10 ] && code 0 "$gridshift" status "$1" && says out.txt ' 0 done, 0 failed, 8 left'
-}
-killed() { released && same whole killed; }
+continues_killed() { released && same whole killed; }
 started_twice() {
     "$gridshift" run --np 2 -o twice slow.yaml >first.txt 2>&1 </dev/null &
     pid=$!
