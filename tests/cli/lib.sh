@@ -2,7 +2,7 @@
 # TAP for the shell tests; to be sourced. $1 of a test is the gridshift binary. Each test works in a new folder, which is
 # removed at the end.
 set -u
-gridshift=$1
+gridshift=$(realpath "$1")
 count=0
 failed=0
 work=$(mktemp -d)
