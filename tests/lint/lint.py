@@ -25,8 +25,8 @@ ALLOWED = {
     "cli": {"sweep", "schedule", "mpi", "task", "nn", "train", "probe", "store", "tables"},
 }
 MPI_FILES = re.compile(r"^src/(mpi/|linalg/scalapack\.c$)")
-TERMINAL_FILES = re.compile(r"^src/(cli/|base/error\.c$)")  # gs_die prints before it aborts
-FUNCTION_MOST, FUNCTION_MEDIAN, FILE_MOST, LINE_MOST = 80, 15, 420, 160
+TERMINAL_FILES = re.compile(r"^src/(cli/|base/error\.c$|mpi/comm\.c$)")  # gs_die and its hook, which says what rank aborts
+FUNCTION_MOST, FUNCTION_MEDIAN, FILE_MOST, LINE_MOST = 80, 15, 420, 180
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 TEXTS = {".c", ".h", ".def", ".py", ".sh", ".build", ".md", ".yaml", ".sbatch", ".options", ""}
