@@ -32,6 +32,12 @@ static void add_estimate(const gs_column *c, const gs_estimate *e, const char *p
     if (e->n < e->of) gs_buf_add(out, " (%d of %d)", e->n, e->of);
 }
 
+void gs_head_text(const gs_column *c, gs_buf *out)
+{
+    gs_buf_add(out, "%s", c->brief ? c->brief : c->name);
+    if (*c->unit) gs_buf_add(out, " (%s)", c->unit);
+}
+
 void gs_cell_text(const gs_column *c, const gs_cell *cell, const char *plus_minus, const char *dash, gs_buf *out)
 {
     char real[32];

@@ -21,7 +21,7 @@ static char *cell_text(const gs_table *t, int row, int column)
 {
     const gs_column *c = &t->columns[column];
     gs_buf raw = {0}, text = {0};
-    if (row < 0) gs_buf_add(&raw, *c->unit ? "%s (%s)" : "%s", c->name, c->unit);
+    if (row < 0) gs_head_text(c, &raw);
     else gs_cell_text(c, &t->cells[(size_t)row * (size_t)t->column_count + (size_t)column], " ± ", "–", &raw);
     gs_buf_add(&text, "%s", "");
     add_escaped(raw.text, &text);

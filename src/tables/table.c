@@ -85,6 +85,7 @@ gs_column *gs_table_metric_column(gs_table *t, const gs_metric_name *m, const ch
     gs_column *column = gs_table_column(t, unit, change ? "%s %s" : "%s", metric, change);
     column->percent = m->row->probability;
     column->change = change != NULL;
+    column->brief = change;
     column->spread = "sd";
     return column;
 }

@@ -97,6 +97,7 @@ typedef struct gs_estimate {
 } gs_estimate;
 typedef struct gs_column {
     char *name, *unit;  /* owned; unit "": none */
+    const char *brief;  /* md and tex, where it follows its metric: "redistribution"; NULL: the name */
     bool text;          /* aligned left */
     bool percent;       /* two decimals */
     bool change;        /* a difference or a slope: printed with its sign, without its spread */
@@ -145,6 +146,8 @@ void gs_table_md(const gs_table *t, gs_buf *out);
 void gs_table_csv(const gs_table *t, gs_buf *out);
 void gs_table_tex(const gs_table *t, gs_buf *out);
 void gs_table_json(const gs_table *t, gs_buf *out);
+/* The header of a column in md and tex. */
+void gs_head_text(const gs_column *c, gs_buf *out);
 /* Rounded for people: the text of a cell in md and tex. plus_minus and dash are the format's signs. */
 void gs_cell_text(const gs_column *c, const gs_cell *cell, const char *plus_minus, const char *dash, gs_buf *out);
 void gs_csv_field(const char *text, gs_buf *out); /* RFC 4180: quoted where it must be */

@@ -23,7 +23,7 @@ static void add_row(const gs_table *t, int row, gs_buf *out)
         const gs_column *column = &t->columns[c];
         if (!(column->in & GS_IN_TEX)) continue;
         gs_buf text = {0};
-        if (row < 0) gs_buf_add(&text, *column->unit ? "%s (%s)" : "%s", column->name, column->unit);
+        if (row < 0) gs_head_text(column, &text);
         else gs_cell_text(column, &t->cells[(size_t)row * (size_t)t->column_count + (size_t)c], " ± ", "--", &text);
         gs_buf_add(out, first ? "" : " & ");
         if (*text.text == '[') gs_buf_add(out, "{}"); /* a bracket after \\ would be its argument */

@@ -43,7 +43,8 @@ static inline gs_config *add_run(world *w, int kind, int64_t width, int64_t seed
     gs_config_canonical(c);
     w->runs[i].index = i;
     snprintf(w->runs[i].id, sizeof w->runs[i].id, "%032d", i);
-    w->counts[i] = (gs_counts){.params_total = 1000 + 100 * width, .params_active = 1000 + 50 * width, .flops_per_token = 2000 + 200 * width};
+    w->counts[i] = (gs_counts){.params_total = 1000 + 100 * width, .params_active = 1000 + 50 * width,
+                               .flops_per_token = 2000 + 200 * width};
     w->points[i] = (gs_point){.run = &w->runs[i], .counts = &w->counts[i], .metrics = &w->metrics[i]};
     return c;
 }

@@ -188,8 +188,8 @@ static void rows_must_name_what_varies(void **state)
     w.runs[1].config.v[GS_SEED].i = 0;
     find_varying(&w);
     t = comparison(0, NULL, both_metrics, 2);
-    refused(&w, &t, "s.yaml:12:3: table t: row all runs has more than one run per seed; they differ in train.lr. Add it to `rows`, or to `pool` "
-                    "to average over it on purpose.");
+    refused(&w, &t, "s.yaml:12:3: table t: row all runs has more than one run per seed; they differ in train.lr. Add it to `rows`, "
+                    "or to `pool` to average over it on purpose.");
     close_world(&w);
 }
 
@@ -206,8 +206,8 @@ static void a_baseline_of_several_runs(void **state)
     gs_key rows[] = {GS_FFN_KIND, GS_FFN_TOP_K};
     gs_table_spec t = comparison(2, rows, zero_metric, 1);
     t.baseline = (gs_selector){1, moe_term, {0}};
-    refused(&w, &t, "s.yaml:12:3: table t: the baseline has more than one run per seed; they differ in ffn.top_k. Add it to `baseline`, or to "
-                    "`pool` to average over it on purpose.");
+    refused(&w, &t, "s.yaml:12:3: table t: the baseline has more than one run per seed; they differ in ffn.top_k. Add it to "
+                    "`baseline`, or to `pool` to average over it on purpose.");
     close_world(&w);
 }
 
@@ -234,8 +234,8 @@ static void a_row_without_its_baseline(void **state)
     three_arms(&w);
     gs_table_spec t = against_dense(2, kind_width);
     t.baseline.count = 1; /* ffn.kind dense: ffn.width is matched then, and glu has another one */
-    refused(&w, &t, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no baseline to be compared with: no run of it has ffn.width 170. "
-                    "Name ffn.width in `baseline`, or add such runs.");
+    refused(&w, &t, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no baseline to be compared with: no run of it has "
+                    "ffn.width 170. Name ffn.width in `baseline`, or add such runs.");
     close_world(&w);
 }
 
@@ -306,8 +306,8 @@ static void unequal_seeds(void **state)
     gs_table table = {0};
     bool built;
     assert_int_equal(gs_table_make(&w.context, &t, w.points, w.grid.count, &table, &built, &e), -1);
-    assert_string_equal(e.text, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no result for seed 1, which other rows have. Finish or "
-                                "retry those runs, or give --partial, which marks such rows.");
+    assert_string_equal(e.text, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no result for seed 1, which other "
+                                "rows have. Finish or retry those runs, or give --partial, which marks such rows.");
     w.context.partial = true;
     table = make_table(&w, &t);
     enum { SEEDS = 6 };
