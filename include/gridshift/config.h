@@ -57,6 +57,8 @@ extern const gs_key_row gs_keys[GS_KEY_COUNT];
 int gs_key_find(const char *name); /* -> gs_key, or -1 */
 /* The nearest key name by edit distance, for "did you mean"; NULL when nothing is near. */
 const char *gs_key_nearest(const char *name);
+/* The word of list (count) that is nearest by edit distance (insert, delete, replace, swap); NULL when none is near. */
+const char *gs_word_nearest(const char *word, const char *const *list, int count);
 /* A word for something of a later version: a key, kind or choice of the design that this version refuses
  * ("sparse_gated", "text", "probe", ...). The caller then says "not in this version". */
 bool gs_is_later(const char *word);

@@ -75,8 +75,6 @@ bool gs_cli_parse(const gs_usage *u, int argc, char **argv, const char **operand
 bool gs_cli_int(const char *name, const char *text, int least, int *out);
 /* "gridshift: TEXT" on stderr; -> GS_EXIT_INPUT. */
 int gs_cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The word of the list (ends with NULL) nearest by edit distance; NULL when none is near. */
-const char *gs_cli_nearest(const char *word, const char *const *list);
 
 /* -- text on the terminal (text.c) ------------------------------------------------------------------------- */
 
@@ -114,7 +112,10 @@ void gs_session_close(gs_session *s);
 int gs_session_save(const gs_session *s, const char *dir, const gs_sets *sets, gs_err *e);
 /* DIR/tables/, DIR/results.csv and DIR/timings.csv from the planned session; *screen gets the tables. */
 int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf *screen, gs_err *e);
-/* "ffn.kind=moe seed=3": the varying keys that the run has; owned by the caller. */
+/* Is a varying key worth a reader's column? Not when its presence follows from other keys and it has one value wherever it
+ * applies. */
+bool gs_session_tells(const gs_session *s, gs_key key);
+/* "ffn.kind=moe seed=3": the keys that tell the run from others; owned by the caller. */
 char *gs_session_label(const gs_session *s, const gs_config *c);
 /* The runs that failed and why, one a line. */
 void gs_session_failures(const gs_session *s, FILE *to);

@@ -20,41 +20,6 @@ int gs_cli_error(const char *format, ...)
     return GS_EXIT_INPUT;
 }
 
-/* Levenshtein's distance; words longer than the table are as far as can be. */
-static int edit_distance(const char *a, const char *b)
-{
-    int na = (int)strlen(a), nb = (int)strlen(b), row[WORD_MOST + 1];
-    if (na > WORD_MOST || nb > WORD_MOST)
-        return INT_MAX;
-    for (int j = 0; j <= nb; j++)
-        row[j] = j;
-    for (int i = 1; i <= na; i++) {
-        int corner = row[0];
-        row[0] = i;
-        for (int j = 1; j <= nb; j++) {
-            int replace = corner + (a[i - 1] != b[j - 1]);
-            int shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            corner = row[j];
-            row[j] = replace < shift ? replace : shift;
-        }
-    }
-    return row[nb];
-}
-
-const char *gs_cli_nearest(const char *word, const char *const *list)
-{
-    const char *best = NULL;
-    int least = (int)strlen(word) / 2 + 2; /* further off, it is another word */
-    for (; *list; list++) {
-        int d = edit_distance(word, *list);
-        if (d < least) {
-            least = d;
-            best = *list;
-        }
-    }
-    return best;
-}
-
 void gs_sets_add(gs_sets *s, const char *text)
 {
     s->at = gs_grow(s->at, (size_t)s->count + 1, sizeof *s->at);
@@ -118,16 +83,17 @@ static void store_option(const gs_option *o)
 
 static int refuse_option(const gs_usage *u, const char *word, bool lacks_argument)
 {
-    const char *names[OPTIONS_MOST + 2] = {"help"};
-    for (int i = 0; u->options[i].name; i++)
-        names[i + 1] = u->options[i].name;
+    const char *names[OPTIONS_MOST + 1] = {"help"};
+    int count = 1;
+    for (; u->options[count - 1].name; count++)
+        names[count] = u->options[count - 1].name;
     int command = (int)strcspn(u->synopsis, " ");
     if (lacks_argument)
         return gs_cli_error("command line: option '%s' needs an argument. `gridshift %.*s --help` lists the options.", word, command,
                             u->synopsis);
     char bare[WORD_MOST];
     snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
-    const char *near = gs_cli_nearest(bare, names);
+    const char *near = gs_word_nearest(bare, names, count);
     return gs_cli_error("command line: unknown option '%s' of `%.*s`. %s%s%s`gridshift %.*s --help` lists the options.", word, command,
                         u->synopsis, near ? "Did you mean '--" : "", near ? near : "", near ? "'? " : "", command, u->synopsis);
 }
@@ -192,12 +158,13 @@ static int unknown_command(const gs_command *commands, const char *word)
 {
     static const char *const later[] = {"report", "bench", "analyze", "submit"};
     const char *names[OPTIONS_MOST] = {0};
-    for (int i = 0; commands[i].name; i++)
-        names[i] = commands[i].name;
+    int count = 0;
+    for (; commands[count].name; count++)
+        names[count] = commands[count].name;
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (!strcmp(word, later[i]))
             return gs_cli_error("command line: '%s' is not in this version.", word);
-    const char *near = gs_cli_nearest(word, names);
+    const char *near = gs_word_nearest(word, names, count);
     return gs_cli_error("command line: unknown command '%s'. %s%s%s`gridshift --help` lists the commands.", word,
                         near ? "Did you mean '" : "", near ? near : "", near ? "'? " : "");
 }

@@ -30,44 +30,67 @@ static bool any_matched(const gs_grid *g)
     return false;
 }
 
-static void add_row(gs_cells *cells, const gs_planned *run, const gs_grid *g, bool mismatch)
+typedef struct layout {
+    gs_key *keys; /* (key_count): the varying keys that have a column */
+    int key_count;
+    bool mismatch; /* has a column too */
+} layout;
+
+static layout layout_of(const gs_session *s)
+{
+    const gs_grid *g = s->grid;
+    layout l = {.keys = gs_alloc((size_t)g->varying_count + 1, sizeof *l.keys), .mismatch = any_matched(g)};
+    for (int i = 0; i < g->varying_count; i++)
+        if (gs_session_tells(s, g->varying[i]))
+            l.keys[l.key_count++] = g->varying[i];
+    return l;
+}
+
+static void add_heading(gs_cells *cells, const layout *l)
+{
+    static const char *const heads[] = {"params", "active", "FLOPs/token", "memory", "seconds", "state", "mismatch"};
+    int fixed = l->mismatch ? 7 : 6;
+    cells->columns = 1 + l->key_count + fixed;
+    gs_cells_add(cells, "id");
+    for (int i = 0; i < l->key_count; i++)
+        gs_cells_add(cells, "%s", gs_keys[l->keys[i]].name);
+    for (int i = 0; i < fixed; i++)
+        gs_cells_add(cells, "%s", heads[i]);
+}
+
+static void add_row(gs_cells *cells, const gs_planned *run, const layout *l)
 {
     char text[64];
     gs_cells_add(cells, "%.12s", run->run->id);
-    for (int i = 0; i < g->varying_count; i++)
-        gs_cells_add(cells, "%s", gs_value_text(g->varying[i], run->run->config.v[g->varying[i]], text));
+    for (int i = 0; i < l->key_count; i++)
+        gs_cells_add(cells, "%s", gs_value_text(l->keys[i], run->run->config.v[l->keys[i]], text));
     gs_cells_add(cells, "%lld", (long long)run->counts.params_total);
     gs_cells_add(cells, "%lld", (long long)run->counts.params_active);
     gs_cells_add(cells, "%lld", (long long)run->counts.flops_per_token);
     gs_cells_add(cells, "%s", gs_bytes_text(run->counts.bytes, text));
     gs_cells_add(cells, "%.3g", run->predicted_s);
     gs_cells_add(cells, "%s", state_names[run->state]);
-    if (mismatch)
+    if (l->mismatch)
         gs_cells_add(cells, run->run->matched ? "%+.3f %%" : "", 100 * run->run->mismatch);
 }
 
 static void print_text(const gs_session *s)
 {
-    const gs_grid *g = s->grid;
-    static const char *const heads[] = {"params", "active", "FLOPs/token", "memory", "seconds", "state", "mismatch"};
-    bool mismatch = any_matched(g);
-    int fixed = mismatch ? 7 : 6;
-    gs_cells cells = {.columns = 1 + g->varying_count + fixed};
-    gs_cells_add(&cells, "id");
-    for (int i = 0; i < g->varying_count; i++)
-        gs_cells_add(&cells, "%s", gs_keys[g->varying[i]].name);
-    for (int i = 0; i < fixed; i++)
-        gs_cells_add(&cells, "%s", heads[i]);
-    for (int i = 0; i < s->plan->count; i++)
-        add_row(&cells, s->plan->runs + i, g, mismatch);
-    totals t = totals_of(s->plan);
+    const gs_plan *p = s->plan;
+    layout l = layout_of(s);
+    gs_cells cells = {0};
     char memory[32];
-    printf("%s\n\n", g->formula);
+    add_heading(&cells, &l);
+    for (int i = 0; i < p->count; i++)
+        add_row(&cells, p->runs + i, &l);
+    printf("%s\n\n", s->grid->formula);
     gs_cells_print(&cells, stdout);
-    printf("\n%d runs: %d done, %d failed, %d to do; %.3g training FLOPs; at most %s a run\n", s->plan->count, s->plan->done, s->plan->failed,
-           s->plan->todo, (double)t.train_flops, gs_bytes_text(t.bytes_most, memory));
-    printf("predicted: %.3g core hours in all, %.3g still to do\n", t.predicted_s / 3600, s->plan->todo_s / 3600);
+    totals t = totals_of(p);
+    printf("\n%d runs: %d done, %d failed, %d to do; %.3g training FLOPs; at most %s a run\n", p->count, p->done, p->failed, p->todo,
+           (double)t.train_flops, gs_bytes_text(t.bytes_most, memory));
+    printf("predicted: %.3g core hours in all, %.3g still to do\n", t.predicted_s / 3600, p->todo_s / 3600);
     gs_cells_free(&cells);
+    free(l.keys);
 }
 
 static json_t *value_json(gs_key key, gs_value v)

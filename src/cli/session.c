@@ -148,6 +148,21 @@ int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf
     return code ? -1 : 0;
 }
 
+bool gs_session_tells(const gs_session *s, gs_key key)
+{
+    const gs_value *first = NULL;
+    if (!strcmp(gs_keys[key].when_text, "always"))
+        return true;
+    for (int i = 0; i < s->grid->count; i++) {
+        const gs_value *v = s->grid->runs[i].config.v + key;
+        if (v->set && first && !gs_value_same(key, *v, *first))
+            return true;
+        if (v->set && !first)
+            first = v;
+    }
+    return false;
+}
+
 char *gs_session_label(const gs_session *s, const gs_config *c)
 {
     gs_buf label = {0};
@@ -155,7 +170,7 @@ char *gs_session_label(const gs_session *s, const gs_config *c)
     gs_buf_add(&label, "%s", "");
     for (int i = 0; i < s->grid->varying_count; i++) {
         gs_key key = s->grid->varying[i];
-        if (c->v[key].set)
+        if (c->v[key].set && gs_session_tells(s, key))
             gs_buf_add(&label, "%s%s=%s", label.length ? " " : "", gs_keys[key].name, gs_value_text(key, c->v[key], text));
     }
     return label.text;

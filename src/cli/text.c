@@ -43,10 +43,15 @@ void gs_cells_print(const gs_cells *t, FILE *to)
     int *width = gs_alloc(columns, sizeof *width);
     for (size_t j = 0; j < columns; j++)
         width[j] = column_width(t, j);
-    if (width[columns - 1] < 0) /* no blanks at the end of a line */
-        width[columns - 1] = 0;
-    for (size_t i = 0; i < t->count; i++)
-        fprintf(to, "%*s%s", width[i % columns], t->cell[i], (i + 1) % columns ? "  " : "\n");
+    for (size_t i = 0; i + columns <= t->count; i += columns) {
+        gs_buf row = {0};
+        for (size_t j = 0; j < columns; j++)
+            gs_buf_add(&row, "%*s  ", width[j], t->cell[i + j]);
+        while (row.length && row.text[row.length - 1] == ' ')
+            row.length--;
+        fprintf(to, "%.*s\n", (int)row.length, row.text);
+        gs_buf_free(&row);
+    }
     free(width);
 }
 

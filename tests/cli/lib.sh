@@ -3,6 +3,7 @@
 # removed at the end.
 set -u
 gridshift=$(realpath "$1")
+root=$(realpath "$(dirname "$0")/../..")
 count=0
 failed=0
 work=$(mktemp -d)

@@ -42,11 +42,15 @@ plan_text() { code 0 "$gridshift" plan words.yaml && says out.txt '4 runs: 0 don
 plan_csv() { code 0 "$gridshift" plan --csv words.yaml && lines out.txt 5 && head -1 out.txt | grep -q '^id,seed,ffn.kind,state,'; }
 plan_json() { code 0 "$gridshift" plan --json words.yaml && python3 -c 'import json; p = json.load(open("out.txt")); assert p["count"] == 4 == len(p["runs"]) and p["runs"][1]["varying"] == {"ffn.kind": "dense", "seed": 1} and p["runs"][0]["params_total"] > 0'; }
 plan_set() { code 0 "$gridshift" plan --set ffn.kind=glu --set train.steps=9 words.yaml && says out.txt '2 runs: 0 done'; }
+readme_sweep() { sed -n '/^```yaml/,/^```$/p' "$root/README.md" | grep -v '^```' >readme.yaml && code 0 "$gridshift" plan readme.yaml && says out.txt '30 runs'; }
+every_sweep() { find "$root/sweeps" -name '*.yaml' >sweeps.txt && [ -s sweeps.txt ] && while read -r sweep; do code 0 "$gridshift" plan "$sweep" || return 1; done <sweeps.txt; }
 nothing_made() { [ ! -e runs ]; }
 ok 'plan as text' plan_text
 ok 'plan as csv' plan_csv
 ok 'plan as json' plan_json
 ok 'plan with --set' plan_set
+ok "README's sweep file" readme_sweep
+ok 'every sweep file of the project' every_sweep
 over_budget() { { cat words.yaml; echo 'budget: {core_hours: 1e-9}'; } >budget.yaml; code 2 "$gridshift" run --np 0 budget.yaml && says err.txt 'core_hours'; }
 ok 'a sweep over its budget does not start' over_budget
 ok 'none of these made a folder' nothing_made
