@@ -37,7 +37,8 @@ typedef struct gs_entry {
 int gs_tables_check(const gs_spec *s, const gs_grid *g, gs_err *e);
 
 /* Every table of the sweep file (a default comparison over all varying keys when it names none) plus results.csv:
- * DIR/tables/NAME.{md,csv,tex,json} and DIR/results.csv. Unequal seed sets are refused unless partial, which marks them.
+ * DIR/tables/NAME.{md,csv,tex,json} and DIR/results.csv. Unequal seed sets are refused unless partial, which marks them;
+ * results.csv is written then too, but no table.
  * *screen gets the md of all tables for the terminal. */
 int gs_tables_write(const char *dir, const gs_spec *s, const gs_grid *g, const gs_entry *entries, int count, bool partial,
                     gs_buf *screen, gs_err *e);

@@ -111,8 +111,8 @@ static void one_row_per_run(void **state)
     gs_results_csv(entries, 3, &out);
     assert_string_equal(out.text,
                         "id,status,reason,seed,train.lr,params_total,params_active,params_embedding,params_frozen,flops_per_token,"
-                        "tokens_per_step,train_flops,bytes,\"final.clean.accuracy[split=train,count=3]\",final.clean.loss,step200.clean.accuracy,"
-                        "step1000.clean.accuracy[op=copy]\n"
+                        "tokens_per_step,train_flops,bytes,\"final.clean.accuracy[split=train,count=3]\",final.clean.loss,"
+                        "step200.clean.accuracy,step1000.clean.accuracy[op=copy]\n"
                         "00000000000000000000000000000000,done,,0,,1,2,3,4,5,6,7,8,0.3333333333333333,,0.5,0.1\n"
                         "00000000000000000000000000000001,failed,\"diverged at step 120, loss \"\"inf\"\"\",1,0.001,1,2,3,4,5,6,7,8,,2,,\n"
                         "00000000000000000000000000000002,todo,,2,,1,2,3,4,5,6,7,8,,,,\n");
