@@ -43,7 +43,8 @@ typedef struct gs_table_spec {
 
 typedef struct gs_spec gs_spec; /* opaque: src/sweep/spec.h */
 
-/* One `--set key=value[,value]` of the command line. */
+/* One `--set key=value[,value]` of the command line: replaces a default, or hides the runs of a listed key that have another value.
+ * Hidden runs are still references for match, so that a narrowed sweep gives its runs the widths and ids of the whole one. */
 typedef struct gs_set {
     const char *text; /* borrowed */
 } gs_set;

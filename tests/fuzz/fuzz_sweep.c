@@ -1,0 +1,34 @@
+/* libFuzzer target: a sweep file -> spec -> grid. Built only when asked: see meson.build here. */
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "gridshift/sweep.h"
+#include "sweep/pool.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Sweeps of many runs are sound and only slow. */
+static bool is_small(const gs_spec *s)
+{
+    int64_t runs;
+    for (int i = 0; i < s->include_count; i++)
+        for (int t = 0; t < s->include[i].count; t++)
+            if (s->include[i].terms[t].count > 10) return false;
+    return !gs_product_count(s, true, &runs, NULL) && runs < 1000;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[64];
+    gs_spec *s = NULL;
+    gs_grid *g = NULL;
+    gs_err e;
+    int fd = memfd_create("sweep", 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (write(fd, data, size) == (ssize_t)size && !gs_spec_load(path, NULL, 0, &s, &e) && is_small(s)) gs_grid_expand(s, &g, &e);
+    gs_grid_close(&g);
+    gs_spec_close(&s);
+    close(fd);
+    return 0;
+}
