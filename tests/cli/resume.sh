@@ -57,8 +57,12 @@ diverges() { code 3 run_bad && says err.txt '2 of 4 runs failed' && says err.txt
 failed_is_done() { code 3 run_bad && lines bad/journal.jsonl 4; }
 retries() { code 3 run_bad --retry failed && lines bad/journal.jsonl 6; }
 failed_status() { code 0 "$gridshift" status bad && says out.txt '2 done, 2 failed, 0 left' && says out.txt diverged; }
+refuses_unequal() { refuses 'has no result for seeds 0, 1' "$gridshift" tables bad; }
+marks_unequal() { code 0 "$gridshift" tables --partial bad && says out.txt '0*' && lines bad/results.csv 5; }
 ok 'a diverged run: exit 3, with its reason' diverges
 ok 'it counts as done' failed_is_done
 ok '--retry failed' retries
 ok 'status lists it' failed_status
+ok 'tables refuse unequal seeds' refuses_unequal
+ok 'and mark them with --partial' marks_unequal
 finish
