@@ -93,6 +93,12 @@ static inline int64_t gs_int(const gs_config *c, gs_key k) { return c->v[k].set 
 static inline double gs_num(const gs_config *c, gs_key k) { return c->v[k].set ? c->v[k].r : 0.0; }
 static inline bool gs_is(const gs_config *c, gs_key k, int64_t value) { return c->v[k].set && c->v[k].i == value; }
 static inline bool gs_is_moe(const gs_config *c) { return c->v[GS_FFN_KIND].i == GS_FFN_MOE || c->v[GS_FFN_KIND].i == GS_FFN_MOE_GLU; }
-static inline uint32_t gs_data_seed(const gs_config *c) { return (uint32_t)(c->v[GS_TRAIN_DATA_SEED].set ? c->v[GS_TRAIN_DATA_SEED].i : c->v[GS_SEED].i); }
-static inline uint32_t gs_init_seed(const gs_config *c) { return (uint32_t)(c->v[GS_TRAIN_INIT_SEED].set ? c->v[GS_TRAIN_INIT_SEED].i : c->v[GS_SEED].i); }
+static inline uint32_t gs_data_seed(const gs_config *c)
+{
+    return (uint32_t)c->v[c->v[GS_TRAIN_DATA_SEED].set ? GS_TRAIN_DATA_SEED : GS_SEED].i;
+}
+static inline uint32_t gs_init_seed(const gs_config *c)
+{
+    return (uint32_t)c->v[c->v[GS_TRAIN_INIT_SEED].set ? GS_TRAIN_INIT_SEED : GS_SEED].i;
+}
 #endif

@@ -20,8 +20,9 @@ typedef struct gs_bytes {
     size_t length;
 } gs_bytes;
 
-/* Rank 0 only. next: the next job's bytes (borrowed until the call returns) or false when none is left; accept: takes a finished job's bytes; tick: called
- * about every 100 ms (progress); a true result of tick stops issuing. Returns when all issued jobs came back and all
+/* Rank 0 only. next: the next job's bytes (borrowed until the call returns) or false when none is left; accept: takes a
+ * finished job's bytes; tick: called about every 100 ms (progress); a true result of tick stops issuing. Returns when all
+ * issued jobs came back and all
  * workers were told to leave. */
 typedef struct gs_master_calls {
     void *context;

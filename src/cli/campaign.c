@@ -96,7 +96,8 @@ static bool on_tick(void *context)
     gs_campaign *c = context;
     if (gs_stop_asked() && !c->told) {
         c->told = true;
-        fprintf(stderr, "%sgridshift: stopping when the runs in progress are finished; once more ends them at once\n", c->progress.terminal ? "\r\033[K" : "");
+        fprintf(stderr, "%sgridshift: stopping when the runs in progress are finished; once more ends them at once\n",
+                c->progress.terminal ? "\r\033[K" : "");
     }
     gs_progress_show(&c->progress, false);
     return gs_stop_asked();
@@ -133,7 +134,9 @@ static int report(gs_campaign *c)
     if (gs_session_plan(s, o->dir, false, &e) || gs_session_save(s, o->dir, &o->sets, &e))
         gs_die("%s", e.text);
     if (s->plan->todo) {
-        fprintf(stderr, "gridshift: stopped with %d of %d runs to do. The same command goes on; `gridshift tables --partial %s` shows what is there.\n",
+        fprintf(stderr,
+                "gridshift: stopped with %d of %d runs to do. The same command goes on; "
+                "`gridshift tables --partial %s` shows what is there.\n",
                 s->plan->todo, s->plan->count, o->dir);
         return GS_EXIT_STOPPED;
     }

@@ -39,7 +39,8 @@ static char *proc_field(const char *path, const char *name)
 static void print_cpu(void)
 {
     static const char *const wanted[] = {"sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve", NULL};
-    char *model = proc_field("/proc/cpuinfo", "model name"), *flags = proc_field("/proc/cpuinfo", "flags"), *features = proc_field("/proc/cpuinfo", "Features");
+    char *model = proc_field("/proc/cpuinfo", "model name"), *flags = proc_field("/proc/cpuinfo", "flags"),
+         *features = proc_field("/proc/cpuinfo", "Features"); /* what ARM calls its flags */
     line("cores", "%d for this process", gs_launch_cores());
     line("CPU", "%s", model + 1);
     gs_buf isa = {0};
@@ -64,7 +65,8 @@ static void print_blas(void)
     line("OpenBLAS", "%s; core %s", openblas_get_config(), openblas_get_corename());
     line("", "BLAS threads of a rank: %s (OPENBLAS_NUM_THREADS%s)", threads ? threads : "1", threads ? "" : " is not set");
     if (core)
-        line("warning", "OPENBLAS_CORETYPE=%s is preset: BLAS does not choose its kernels for this CPU. Unset it, unless that is meant.", core);
+        line("warning", "OPENBLAS_CORETYPE=%s is preset: BLAS does not choose its kernels for this CPU. Unset it, unless that is meant.",
+             core);
 }
 
 static void print_mpi(void)
@@ -75,21 +77,25 @@ static void print_mpi(void)
         text[strcspn(text, "\n")] = 0;
     if (f)
         pclose(f);
-    line("MPI", "built with version %s; %s", GS_MPI_VERSION, *text ? text : "no mpirun on the path: only --np 0 works (.ci/deps installs it)");
+    line("MPI", "built with version %s; %s", GS_MPI_VERSION,
+         *text ? text : "no mpirun on the path: only --np 0 works (.ci/deps installs it)");
     line("ScaLAPACK", "%s", GS_HAVE_SCALAPACK ? "yes" : "no (built without it)");
 }
 
 static void print_space(void)
 {
     struct statvfs disk;
-    char all[32], available[32], *total_kib = proc_field("/proc/meminfo", "MemTotal"), *available_kib = proc_field("/proc/meminfo", "MemAvailable");
-    line("memory", "%s, %s of it available", gs_bytes_text(1024 * atoll(total_kib), all), gs_bytes_text(1024 * atoll(available_kib), available));
+    char all[32], available[32];
+    char *total_kib = proc_field("/proc/meminfo", "MemTotal"), *available_kib = proc_field("/proc/meminfo", "MemAvailable");
+    line("memory", "%s, %s of it available", gs_bytes_text(1024 * atoll(total_kib), all),
+         gs_bytes_text(1024 * atoll(available_kib), available));
     free(total_kib);
     free(available_kib);
     if (!statvfs(".", &disk))
         line("disk", "%s free here", gs_bytes_text((int64_t)(disk.f_bavail * disk.f_frsize), available));
     if (!statvfs("/dev/shm", &disk))
-        line("shared", "%s free in /dev/shm (messages between the ranks)", gs_bytes_text((int64_t)(disk.f_bavail * disk.f_frsize), available));
+        line("shared", "%s free in /dev/shm (messages between the ranks)",
+             gs_bytes_text((int64_t)(disk.f_bavail * disk.f_frsize), available));
 }
 
 int gs_cmd_doctor(int argc, char **argv)
@@ -104,7 +110,8 @@ int gs_cmd_doctor(int argc, char **argv)
     print_blas();
     print_mpi();
     print_space();
-    line("libraries", "libyaml %s, jansson %s, xxHash %u, zlib %s", yaml_get_version_string(), JANSSON_VERSION, XXH_versionNumber(), zlibVersion());
+    line("libraries", "libyaml %s, jansson %s, xxHash %u, zlib %s", yaml_get_version_string(), JANSSON_VERSION, XXH_versionNumber(),
+         zlibVersion());
     line("default", "gridshift run starts %d workers and a sleeping master", gs_launch_cores());
     return GS_EXIT_FINE;
 }

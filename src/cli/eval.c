@@ -49,7 +49,8 @@ int gs_cmd_eval(int argc, char **argv)
     bool json = false;
     const gs_option options[] = {{"json", 0, GS_OPTION_FLAG, &json, NULL, "print the config and the metrics as JSON"}, {0}};
     const gs_usage usage = {"eval [--json] CHECKPOINT",
-                            "Loads a safetensors checkpoint (config in its metadata) and prints every metric and ablation as given.SUBJECT.METRIC.",
+                            "Loads a safetensors checkpoint (config in its metadata) and prints every metric and ablation as\n"
+                            "given.SUBJECT.METRIC.",
                             options, 1, 1};
     const char *path;
     int code;

@@ -133,7 +133,8 @@ static void print_json(int key, int task)
         if (key >= 0 ? i == key : of_task(gs_keys + i, task))
             json_array_append_new(keys, key_json(gs_keys + i));
     for (const gs_metric_row *m = gs_metric_rows; m->name; m++)
-        json_array_append_new(metrics, json_pack("{s:s, s:s, s:i, s:s}", "name", m->name, "unit", m->unit, "direction", m->direction, "doc", m->doc));
+        json_array_append_new(metrics, json_pack("{s:s, s:s, s:i, s:s}", "name", m->name, "unit", m->unit, "direction", m->direction,
+                                                 "doc", m->doc));
     json_t *all = json_pack("{s:o, s:o}", "keys", keys, "metrics", metrics);
     char *text = json_dumps(all, JSON_INDENT(1));
     puts(text);
@@ -151,8 +152,8 @@ static bool find_key(const char *name, int *key)
     if (gs_is_later(name))
         gs_cli_error("command line: the key '%s' is not in this version.", name);
     else
-        gs_cli_error("command line: unknown key '%s'. %s%s%s`gridshift keys` lists them.", name, near ? "Did you mean '" : "", near ? near : "",
-                     near ? "'? " : "");
+        gs_cli_error("command line: unknown key '%s'. %s%s%s`gridshift keys` lists them.", name,
+                     near ? "Did you mean '" : "", near ? near : "", near ? "'? " : "");
     return false;
 }
 

@@ -129,9 +129,10 @@ static void print_json(const gs_session *s)
     for (int i = 0; i < s->plan->count; i++)
         json_array_append_new(runs, run_json(s->plan->runs + i, s->grid));
     totals t = totals_of(s->plan);
-    json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o}", "name", gs_spec_name(s->spec), "formula", s->grid->formula,
-                            "count", s->plan->count, "duplicates", s->grid->duplicates, "done", s->plan->done, "failed", s->plan->failed,
-                            "todo", s->plan->todo, "core_hours", t.predicted_s / 3600, "todo_core_hours", s->plan->todo_s / 3600, "runs", runs);
+    json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o}", "name", gs_spec_name(s->spec),
+                            "formula", s->grid->formula, "count", s->plan->count, "duplicates", s->grid->duplicates,
+                            "done", s->plan->done, "failed", s->plan->failed, "todo", s->plan->todo,
+                            "core_hours", t.predicted_s / 3600, "todo_core_hours", s->plan->todo_s / 3600, "runs", runs);
     char *text = json_dumps(all, JSON_INDENT(1));
     puts(text);
     free(text);
@@ -157,8 +158,8 @@ int gs_cmd_plan(int argc, char **argv)
         {"csv", 0, GS_OPTION_FLAG, &csv, NULL, "as csv, the same as DIR/plan.csv"},
         {"json", 0, GS_OPTION_FLAG, &json, NULL, "as json"},
         {0}};
-    const gs_usage usage = {"plan [options] SWEEP", "Expands a sweep file and prints every run, its size and its predicted time. Starts nothing.",
-                            options, 1, 1};
+    const gs_usage usage = {"plan [options] SWEEP",
+                            "Expands a sweep file and prints every run, its size and its predicted time. Starts nothing.", options, 1, 1};
     int code;
     gs_err e;
     gs_session s = {0};

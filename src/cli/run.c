@@ -11,7 +11,8 @@ enum { GO = -1 };
 static bool parse(int argc, char **argv, gs_run_options *o, int *code)
 {
     const gs_option options[] = {
-        {"np", 0, GS_OPTION_TEXT, &o->np_text, "W", "start mpirun with W workers and a master (default: a worker per core); 0: work in this process"},
+        {"np", 0, GS_OPTION_TEXT, &o->np_text, "W",
+         "start mpirun with W workers and a master (default: a worker per core); 0: work in this process"},
         {"output", 'o', GS_OPTION_TEXT, &o->dir_given, "DIR", "the folder of the results (default: runs/NAME)"},
         {"set", 0, GS_OPTION_SETS, &o->sets, "KEY=V[,V]", "replace a default, or keep only these values of a listed axis; may be repeated"},
         {"retry", 0, GS_OPTION_TEXT, &o->retry_text, "failed", "run what failed once more"},
@@ -19,8 +20,8 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
         {"quiet", 'q', GS_OPTION_FLAG, &o->quiet, NULL, "no progress and no tables on the terminal"},
         {0}};
     const gs_usage usage = {"run [options] SWEEP",
-                            "Trains and measures every run of the sweep that is missing in DIR, then writes the tables. The same command again\n"
-                            "continues. Under mpirun or srun, rank 0 is the master and the others work (--np is not used then).",
+                            "Trains and measures every run of the sweep that is missing in DIR, then writes the tables. The same\n"
+                            "command again continues. Under mpirun or srun, rank 0 is the master and the others work (--np is not used then).",
                             options, 1, 1};
     o->np = -1;
     if (!gs_cli_parse(&usage, argc, argv, &o->sweep, code))

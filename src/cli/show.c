@@ -77,8 +77,8 @@ static void print_curve(const char *dir, const char *id)
 static void print_record(const gs_record *r, const char *dir)
 {
     char time[32];
-    printf("run %s: %s%s\n%s on %s, rank %d\n\n", r->id, r->ok ? "done" : "failed: ", r->ok ? "" : r->reason, gs_seconds_text(r->wall_s, time),
-           r->host, r->rank);
+    printf("run %s: %s%s\n%s on %s, rank %d\n\n", r->id, r->ok ? "done" : "failed: ", r->ok ? "" : r->reason,
+           gs_seconds_text(r->wall_s, time), r->host, r->rank);
     print_config(&r->config);
     print_counts(&r->counts);
     print_metrics(&r->metrics);
@@ -90,7 +90,8 @@ int gs_cmd_show(int argc, char **argv)
     bool json = false;
     const char *words[2];
     const gs_option options[] = {{"json", 0, GS_OPTION_FLAG, &json, NULL, "the record as one line of json"}, {0}};
-    const gs_usage usage = {"show [options] DIR ID", "One finished run of a folder: config, counts, metrics, curve. ID may be the beginning of an id.",
+    const gs_usage usage = {"show [options] DIR ID",
+                            "One finished run of a folder: config, counts, metrics, curve. ID may be the beginning of an id.",
                             options, 2, 2};
     int code;
     gs_err e;

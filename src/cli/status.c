@@ -49,7 +49,8 @@ int gs_cmd_status(int argc, char **argv)
 {
     const char *dir;
     const gs_option options[] = {{0}};
-    const gs_usage usage = {"status DIR", "How far the sweep in DIR is, what failed, and how long the rest takes. Works while a run is going.",
+    const gs_usage usage = {"status DIR",
+                            "How far the sweep in DIR is, what failed, and how long the rest takes. Works while a run is going.",
                             options, 1, 1};
     int code;
     gs_err e;
@@ -60,7 +61,8 @@ int gs_cmd_status(int argc, char **argv)
     if (gs_session_read_folder(&s, dir, &e) || gs_session_plan(&s, dir, false, &e)) {
         code = gs_cli_error("%s", e.text);
     } else {
-        printf("%s: %d runs: %d done, %d failed, %d left\n", gs_spec_name(s.spec), s.plan->count, s.plan->done, s.plan->failed, s.plan->todo);
+        printf("%s: %d runs: %d done, %d failed, %d left\n", gs_spec_name(s.spec), s.plan->count, s.plan->done,
+               s.plan->failed, s.plan->todo);
         print_left(&s);
         if (s.plan->failed)
             printf("failed (`gridshift run --retry failed` runs them again):\n");

@@ -7,7 +7,8 @@ int gs_cmd_tables(int argc, char **argv)
     const gs_option options[] = {{"partial", 0, GS_OPTION_FLAG, &partial, NULL, "accept unequal sets of seeds, and mark them"},
                                  {"quiet", 'q', GS_OPTION_FLAG, &quiet, NULL, "write the files only"},
                                  {0}};
-    const gs_usage usage = {"tables [options] DIR", "Writes DIR/tables/, results.csv and timings.csv again from the journal, and prints the tables.",
+    const gs_usage usage = {"tables [options] DIR",
+                            "Writes DIR/tables/, results.csv and timings.csv again from the journal, and prints the tables.",
                             options, 1, 1};
     int code;
     gs_err e;

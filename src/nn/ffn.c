@@ -15,7 +15,8 @@ static gs_block_use one(const gs_ffn_use *u)
 {
     gs_layer_acts *a = &u->p->layer[u->layer];
     return (gs_block_use){.m = u->p->m, .tensor = u->tensor, .rows = u->p->n * u->p->m->d.T, .x = u->x, .a = a->block, .dh = u->p->dh,
-                          .mask = u->view->train ? a->mask_h : NULL, .train = u->view->train, .frozen = gs_is(&u->p->m->config, GS_FFN_FROZEN, 1)};
+                          .mask = u->view->train ? a->mask_h : NULL, .train = u->view->train,
+                           .frozen = gs_is(&u->p->m->config, GS_FFN_FROZEN, 1)};
 }
 
 static void forward_one(const gs_ffn_use *u, float *y, gs_routing *routing)

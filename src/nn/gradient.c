@@ -38,7 +38,8 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
     const gs_model *m = p->m;
     int T = m->d.T, wanted = 0, right = 0;
     for (int i = 0; i < n * T; i++) wanted += targets[i] >= 0;
-    if (n > p->most && gs_balances(&m->config)) gs_die("%d sequences in a pass of %d, and the balancing loss needs them at once", n, p->most);
+    if (n > p->most && gs_balances(&m->config))
+        gs_die("%d sequences in a pass of %d, and the balancing loss needs them at once", n, p->most);
     memset(m->grad, 0, m->size * sizeof *m->grad);
     size_t tied = p->dread ? (size_t)m->d.C * (size_t)m->d.D : 0;
     if (tied) memset(p->dread, 0, tied * sizeof *p->dread);

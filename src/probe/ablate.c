@@ -117,7 +117,8 @@ int gs_measure_checkpoint(const gs_measure *q, gs_metrics *out, gs_err *e)
 {
     gs_metrics_set(out, (double)q->step, "%s.clean.step", q->checkpoint);
     for (int kind = GS_SET_TEST; kind <= GS_SET_ALL; kind++) {
-        work w = {.q = q, .m = gs_pass_model(q->pass), .d = gs_task_set(q->task, (gs_set_kind)kind, q->step), .split = gs_set_split[kind], .out = out};
+        work w = {.q = q, .m = gs_pass_model(q->pass), .d = gs_task_set(q->task, (gs_set_kind)kind, q->step),
+                  .split = gs_set_split[kind], .out = out};
         if (w.d && one_set(&w, e)) return -1;
     }
     return 0;

@@ -80,7 +80,8 @@ void gs_evaluate(gs_pass *p, const gs_data *d, int64_t step, const gs_patch *pat
     const gs_model *m = gs_pass_model(p);
     int most = gs_pass_most(p);
     size_t tokens = (size_t)most * (size_t)d->length, LE = (size_t)(m->d.L * m->d.E);
-    room r = {gs_alloc(tokens, 4), gs_alloc(tokens, 4), gs_alloc(tokens, 1), gs_alloc(tokens, 1), gs_alloc(LE, 8), gs_alloc(LE, 8), gs_alloc((size_t)m->d.L, 8)};
+    room r = {gs_alloc(tokens, 4), gs_alloc(tokens, 4), gs_alloc(tokens, 1), gs_alloc(tokens, 1), gs_alloc(LE, 8), gs_alloc(LE, 8),
+              gs_alloc((size_t)m->d.L, 8)};
     gs_routing routing = {r.mass, r.count, r.square, 0};
     *out = (gs_score){0};
     for (int first = 0; first < d->n; first += most) {
@@ -110,9 +111,11 @@ static void one_stratum(const gs_score *s, int k, const gs_stratum *stratum, con
 {
     const char *comma = *split ? "," : "";
     if (s->stratum_scored[k])
-        gs_metrics_set(out, (double)s->stratum_right[k] / (double)s->stratum_scored[k], "%s.accuracy[%s%s%s]", subject, split, comma, stratum->name);
+        gs_metrics_set(out, (double)s->stratum_right[k] / (double)s->stratum_scored[k], "%s.accuracy[%s%s%s]", subject, split,
+                       comma, stratum->name);
     if (stratum->whole && s->stratum_inputs[k])
-        gs_metrics_set(out, (double)s->stratum_whole[k] / (double)s->stratum_inputs[k], "%s.exact_match[%s%s%s]", subject, split, comma, stratum->name);
+        gs_metrics_set(out, (double)s->stratum_whole[k] / (double)s->stratum_inputs[k], "%s.exact_match[%s%s%s]", subject,
+                       split, comma, stratum->name);
 }
 
 void gs_score_metrics(const gs_score *s, const gs_stratum *strata, int count, const char *subject, const char *split, gs_metrics *out)

@@ -26,7 +26,7 @@ ALLOWED = {
 }
 MPI_FILES = re.compile(r"^src/(mpi/|linalg/scalapack\.c$)")
 TERMINAL_FILES = re.compile(r"^src/(cli/|base/error\.c$|mpi/comm\.c$)")  # gs_die and its hook, which says what rank aborts
-FUNCTION_MOST, FUNCTION_MEDIAN, FILE_MOST, LINE_MOST = 80, 15, 420, 180
+FUNCTION_MOST, FUNCTION_MEDIAN, FILE_MOST, LINE_MOST = 80, 15, 400, 140
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 TEXTS = {".c", ".h", ".def", ".py", ".sh", ".build", ".md", ".yaml", ".sbatch", ".options", ""}
@@ -131,7 +131,9 @@ def files_are_short():
     for path, text in SOURCES.items():
         if text.count("\n") > FILE_MOST:
             yield f"{path} has {text.count(chr(10))} lines"
-    for path, text in SOURCES.items():
+    for path, text in FILES.items():
+        if not path.endswith((".c", ".h")) or path.startswith("tests/"):
+            continue
         for number, line in enumerate(text.splitlines(), 1):
             if len(line) > LINE_MOST:
                 yield f"{path}:{number} has {len(line)} columns"
