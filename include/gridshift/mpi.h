@@ -22,8 +22,7 @@ typedef struct gs_bytes {
 
 /* Rank 0 only. next: the next job's bytes (borrowed until the call returns) or false when none is left; accept: takes a
  * finished job's bytes; tick: called about every 100 ms (progress); a true result of tick stops issuing. Returns when all
- * issued jobs came back and all
- * workers were told to leave. */
+ * issued jobs came back and all workers were told to leave. */
 typedef struct gs_master_calls {
     void *context;
     bool (*next)(void *context, const char **job, size_t *length);

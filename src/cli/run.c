@@ -21,7 +21,8 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
         {0}};
     const gs_usage usage = {"run [options] SWEEP",
                             "Trains and measures every run of the sweep that is missing in DIR, then writes the tables. The same\n"
-                            "command again continues. Under mpirun or srun, rank 0 is the master and the others work (--np is not used then).",
+                            "command again continues. Under mpirun or srun, rank 0 is the master and the others work (then --np is not\n"
+                            "used).",
                             options, 1, 1};
     o->np = -1;
     if (!gs_cli_parse(&usage, argc, argv, &o->sweep, code))

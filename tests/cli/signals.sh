@@ -44,6 +44,16 @@ released() {
     return 1
 }
 continues_killed() { released && same whole killed; }
+# children PID: its children, on one line.
+children() { cat "/proc/$1/task/$1/children"; }
+lost_worker() {
+    "$gridshift" run --np 2 -o lost slow.yaml >out.txt 2>err.txt </dev/null &
+    pid=$!
+    some lost 1
+    kill -KILL "$(children "$(children $pid | tr -d ' ')" | awk '{ print $NF }')"
+    wait $pid
+    [ $? = 1 ] && says err.txt 'a rank was killed or crashed' && incomplete lost
+}
 started_twice() {
     "$gridshift" run --np 2 -o twice slow.yaml >first.txt 2>&1 </dev/null &
     pid=$!
@@ -68,6 +78,8 @@ ok 'a second INT to workers: at once, exit 75' at_once now2 2
 ok 'a second INT in one process: at once, exit 75' at_once now0 0
 ok 'kill -9' killed
 ok 'it continues to the same tables' continues_killed
+ok 'a killed worker: exit 1, with what to do' lost_worker
+ok 'it continues to the same tables' continues lost
 ok 'a second start on the same folder is refused' started_twice
 ok 'status while a run is going' watched
 finish
