@@ -38,7 +38,7 @@ typedef struct gs_arena {
     size_t size; /* bytes allocated */
 } gs_arena;
 void *gs_arena_take(gs_arena *a, size_t count, size_t size); /* 64-byte aligned, zeroed at open; borrowed */
-int gs_arena_open(gs_arena *a, gs_err *e);                   /* allocates a->used bytes, zeroed, and rewinds */
+int gs_arena_open(gs_arena *a, gs_err *e);                   /* allocates a->used bytes and a readable line, zeroed; rewinds */
 void gs_arena_close(gs_arena *a);                            /* frees and zeroes *a */
 
 /* A growing text. Zero-initialise; `text` is always terminated once something was added. */

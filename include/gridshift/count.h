@@ -9,6 +9,7 @@
 typedef struct gs_extent {
     int vocabulary, classes; /* tokens in, classes out */
     int length;              /* positions of one sequence */
+    int first;               /* the first position that has a loss */
 } gs_extent;
 gs_extent gs_extent_of(const gs_config *c);
 /* What no single key of the task's knows (the addend fits the digits, the length the alphabet, both splits hold a pair,

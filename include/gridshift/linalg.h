@@ -23,12 +23,23 @@ typedef struct gs_adamw {
     float root;      /* 1 / sqrt(1 - beta2^t) */
 } gs_adamw;
 
+typedef struct gs_head {
+    int T, K;           /* positions of the sequence, width of the head */
+    int first;          /* queries are the positions from here on; Q = T - first */
+    bool causal;
+    const int32_t *row; /* (T): the row of each position in q, k and v; NULL: its number */
+    int ld;             /* distance of two rows of q, k, v */
+} gs_head;
+
 /* One instruction set's kernels. All arrays may be unaligned; n may be any number >= 0. */
 typedef struct gs_kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
     /* bias (N) or NULL starts each row; add: C is added to (bias must be NULL then). */
     void (*gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
                  const float *bias, bool add);
+    /* A right-hand matrix that many products share: (K,N), or (N,K) when transposed, into gs_packed_size floats. */
+    void (*pack)(bool transposed, int N, int K, const float *B, int ldb, float *packed);
+    void (*gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add);
     void (*exp)(size_t n, const float *x, float *y);     /* at most 1.1 ulp off, 0 below -87.3; x <= 88 */
     void (*erf)(size_t n, const float *x, float *y);     /* at most 2 ulp off */
     void (*sigmoid)(size_t n, const float *x, float *y); /* at most 2.5 ulp off for x > -87 */
@@ -53,12 +64,14 @@ typedef struct gs_kernels {
     /* Fused softmax and cross-entropy (DESIGN section 8): logits(R,C) become gradient x scale when grad; returns the sum of the losses
      * in double; *right (R, may be NULL): 1 where the largest logit (ties: lower) is the target. */
     double (*cross_entropy)(int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right);
-    /* One head of attention for one sequence. q, k, v, o rows have stride ld (T,K). w (T,ldw) keeps the weights; mask
-     * (T,ldw) is the dropout factor or NULL. scratch: gs_attention_scratch(T) floats. */
-    void (*attention)(int T, int K, bool causal, const float *q, const float *k, const float *v, int ld, float *o, int ldo,
-                      float *w, int ldw, const float *mask, float *scratch);
-    void (*attention_back)(int T, int K, const float *q, const float *k, const float *v, int ld, const float *w, int ldw, const float *mask,
-                           const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
+    /* One head of attention for one sequence (gs_head says which rows); q, k, v point at the head's columns. w (Q,S), S = T
+     * rounded up to 16: keeps the weights; mask (Q,S): dropout factors or NULL; o (Q,K) rows ldo apart; scratch:
+     * gs_attention_scratch floats. Up to 15 floats behind a row of o's gradient may be read. */
+    void (*attention)(const gs_head *h, const float *q, const float *k, const float *v, float *w, const float *mask, float *o, int ldo,
+                      float *scratch);
+    /* dq, dk, dv += , rows ldd apart, by the same row numbers. */
+    void (*attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask, const float *dO,
+                           int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
     /* One AdamW step over n elements (decoupled decay): g is scaled by clip first. */
     void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a);
 } gs_kernels;
@@ -69,7 +82,9 @@ const gs_kernels *gs_kernels_choose(const char *name, gs_err *e);
 /* Denormals flush to zero, rounding to nearest: the state that the promise of equal bits assumes. Call once per process. */
 void gs_numeric_start(void);
 
-size_t gs_attention_scratch(int T); /* floats */
+size_t gs_attention_scratch(int T, int K); /* floats */
+static inline int gs_attention_stride(int T) { return (T + 15) / 16 * 16; }
+static inline size_t gs_packed_size(int N, int K) { return (size_t)((N + 31) / 32 * 32) * (size_t)K; } /* floats */
 
 /* The same product through the installed BLAS, and as three plain loops with one fmaf chain per element (the oracle). */
 void gs_gemm_blas(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,

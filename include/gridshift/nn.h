@@ -16,6 +16,7 @@ typedef struct gs_tensor {
     int rows, cols; /* (out, in) as PyTorch has them; cols 0: a vector of `rows` */
     int fan_in;     /* of the linear map that it belongs to */
     gs_role role;
+    int out;        /* rows of the product that begins here (q: those of q, k and v together); 0: inside such a product */
     bool expert;    /* inside one expert of a mixture */
     bool frozen;    /* no gradient, no decay, not in the clipping norm */
     size_t at;      /* first element in the parameter array */
@@ -24,6 +25,7 @@ static inline size_t gs_tensor_size(const gs_tensor *t) { return (size_t)t->rows
 
 typedef struct gs_dims {
     int T, V, C, D, N, K, H, E, k, L;
+    int first;     /* the first position that is read out */
     int positions; /* rows of the position table */
     int width;     /* hidden units of one block: H, or floor(H / E) in an expert */
 } gs_dims;
@@ -38,6 +40,7 @@ typedef struct gs_model {
     size_t size;        /* elements in all */
     float *param;       /* (size), owned */
     float *grad;        /* (size), owned; NULL unless opened for training. Frozen tensors stay 0 */
+    float **forward, **backward; /* (tensor_count): matrices as gs_kernels.pack leaves them, W^T and W; NULL where there is none */
     int32_t *hash;      /* (V,k): experts of a token under router.mode hash, owned; else NULL */
     gs_arena arena;
 } gs_model;
@@ -48,6 +51,19 @@ int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_
 void gs_model_close(gs_model **m);
 void gs_model_init(gs_model *m);                              /* by model.init and the init seed */
 const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: none */
+
+/* Work that is skipped because no result needs it (`reductions`; the tests hold it against the plain algorithm):
+ * - table: the first layer's q, k and v depend on (token, position) only. They are computed once per batch for all V T pairs, and
+ *   their gradients are summed by pair before they meet a matrix. Used when V T is below half of the batch's tokens and
+ *   neither dropout of the embedding stands between. Sums run in another order than in the plain algorithm.
+ * - first: in the last layer only positions that are read out (from d.first on) need queries, attention's output, a
+ *   feed-forward block and a readout. A mixture routes all positions (its losses and statistics are defined over all), but
+ *   its experts see only those. The same bits as the plain algorithm. */
+typedef struct gs_reductions {
+    bool table;
+    int first; /* 0: all positions */
+} gs_reductions;
+gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch);
 
 /* -- one pass over some sequences -------------------------------------------------------------------------- */
 
@@ -75,13 +91,14 @@ typedef struct gs_view {
     int first;             /* index of the first sequence in its batch or set */
     const gs_patch *patch; /* NULL: none */
     gs_clean *record;      /* not NULL: the sites are stored here */
+    bool routes_only;      /* stop at the last layer's router: for the sums that a balancing loss needs beforehand */
 } gs_view;
 
 typedef struct gs_pass gs_pass; /* activations of up to `most` sequences */
-/* Sequences of one chunk: activations that fit a level-2 cache, or the whole batch where the load-balancing loss needs the
- * fractions of all its tokens before any gradient. A pure function of the config. */
+/* Sequences of one chunk, at most the batch: activations that fit a level-2 cache. A pure function of the config. */
 int gs_chunk(const gs_config *c, int batch);
-int gs_pass_open(gs_model *m, int most, bool train, gs_pass **out, gs_err *e);
+/* batch: sequences of a whole batch or set, for the choice of gs_reductions_of. */
+int gs_pass_open(gs_model *m, int most, int batch, bool train, gs_pass **out, gs_err *e);
 void gs_pass_close(gs_pass **p);
 const gs_model *gs_pass_model(const gs_pass *p);
 int gs_pass_most(const gs_pass *p);
@@ -94,9 +111,10 @@ typedef struct gs_routing {
     double tokens;
 } gs_routing;
 
-/* tokens (n,T), n <= most. Leaves the residual stream in the pass. routing may be NULL. */
+/* tokens (n,T), n <= most. Leaves the residual stream in the pass. routing may be NULL. A view whose first is 0 begins a batch or a
+ * set: the matrices are packed anew then, so parameters may have changed before it, and only before it. */
 void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, gs_routing *routing);
-/* Reads out the tokens rows[0..count) (indices into n T): logits (count, C), owned by the pass. */
+/* Reads out the tokens rows[0..count) (indices into n T, positions from d.first on): logits (count, C), owned by the pass. */
 float *gs_readout(gs_pass *p, const int32_t *rows, int count);
 
 typedef struct gs_losses {

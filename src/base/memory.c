@@ -33,7 +33,7 @@ void *gs_arena_take(gs_arena *a, size_t count, size_t size)
 
 int gs_arena_open(gs_arena *a, gs_err *e)
 {
-    size_t bytes = a->used ? a->used : LINE;
+    size_t bytes = a->used + LINE; /* one line behind the end: vectors may read past the last element */
     a->base = aligned_alloc(LINE, bytes);
     if (!a->base) return gs_error(e, "out of memory: %.1f MB for one run's tensors", (double)bytes / 1e6);
     memset(a->base, 0, bytes);

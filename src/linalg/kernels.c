@@ -269,7 +269,8 @@ static void k_norm_back(int kind, int M, int D, const float *x, const float *w, 
 #define GS_STRING_(x) #x
 #define GS_STRING(x) GS_STRING_(x)
 const gs_kernels GS_SET(gs_kernels) = {
-    .isa = GS_STRING(GS_ISA), .gemm = GS_SET(gs_k_gemm), .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .activate = k_activate,
+    .isa = GS_STRING(GS_ISA), .gemm = GS_SET(gs_k_gemm), .pack = GS_SET(gs_k_pack), .gemm_packed = GS_SET(gs_k_gemm_packed),
+    .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .activate = k_activate,
     .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
     .column_sums = k_column_sums, .softmax = GS_SET(gs_k_softmax), .softmax_back = GS_SET(gs_k_softmax_back), .norm = k_norm,
     .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),

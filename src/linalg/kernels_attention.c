@@ -1,46 +1,115 @@
-/* Attention of one head and one sequence: T is small (8, 3, 10, 21), so a head's matrices stay in the level-1 cache and
- * the products are the general ones. Backward: o = (w m) v, w = softmax(s), s = q k^T / sqrt(K), m the dropout factor:
+/* Attention of one head and one sequence: T is small (8, 3, 10, 21), so a head's matrices stay in the level-1 cache. Rows of q, k and v
+ * are gathered first (they may stand for many tokens at once). Queries are the positions from `first` on; Q = T - first.
+ * Backward: o = (w m) v, w = softmax(s), s = q k^T / sqrt(K), m the dropout factor:
  * dv = (w m)^T do; dw = m (do v^T); ds = w (dw - sum_j dw w); dq = ds k / sqrt(K); dk = ds^T q / sqrt(K). */
 #include "kernels.h"
 #include "vec.h"
 
-#define gemm GS_SET(gs_k_gemm)
+static int padded(int n) { return (n + LANES - 1) / LANES * LANES; }
 
-static void times(int n, float a, float *x)
+typedef struct room { float *q, *k, *v, *turned, *dw, *dropped; int K; } room; /* K: the stride of a gathered row */
+
+static room carve(const gs_head *h, float *at)
 {
-    for (int i = 0; i < n; i++) x[i] *= a;
+    size_t K = (size_t)padded(h->K), T = (size_t)h->T, S = (size_t)padded(h->T);
+    return (room){at, at + T * K, at + 2 * T * K, at + 3 * T * K, at + 3 * T * K + K * S, at + 3 * T * K + K * S + T * S, (int)K};
 }
 
-/* out = w, or w x mask under dropout */
-static const float *dropped(int T, const float *w, int ldw, const float *mask, float *out)
+static void gather(const gs_head *h, int first, const float *from, int K, float *to)
+{
+    for (int t = first; t < h->T; t++, to += K)
+        memcpy(to, from + (ptrdiff_t)(h->row ? h->row[t] : t) * h->ld, (size_t)h->K * sizeof *to);
+}
+
+/* to(K, S) = from(T, K)^T; columns beyond T keep what they are, nobody reads their results */
+static void turn(const gs_head *h, const float *from, int ld, float *to)
+{
+    int S = padded(h->T);
+    for (int k = 0; k < h->K; k++)
+        for (int t = 0; t < h->T; t++) to[k * S + t] = from[t * ld + k];
+}
+
+/* One row of scores, its first `use` in use, to weights; the others become 0. */
+static void weights(int S, int use, float scale, float *w)
+{
+    static const float index[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    lanes top, sum = {0};
+    for (int p = 0; p < PARTS; p++) top.v[p] = v_all(-INFINITY);
+    for (int at = 0; at < S; at += W) {
+        V x = v_choose(v_load(index + at % LANES) + (float)(at - at % LANES) < (float)use, v_load(w + at) * scale, v_all(-INFINITY));
+        V *t = &top.v[at / W % PARTS];
+        *t = v_choose(x > *t, x, *t);
+        v_store(w + at, x);
+    }
+    float shift = lanes_max(&top);
+    for (int at = 0; at < S; at += W) {
+        V e = v_exp(v_load(w + at) - shift);
+        sum.v[at / W % PARTS] += e;
+        v_store(w + at, e);
+    }
+    float total = lanes_sum(&sum);
+    for (int at = 0; at < S; at += W) v_store(w + at, v_load(w + at) / total);
+}
+
+static const float *drop(int n, const float *w, const float *mask, float *out)
 {
     if (!mask) return w;
-    for (int i = 0; i < T * ldw; i++) out[i] = w[i] * mask[i];
+    for (int i = 0; i < n; i++) out[i] = w[i] * mask[i];
     return out;
 }
 
-void GS_SET(gs_k_attention)(int T, int K, bool causal, const float *q, const float *k, const float *v, int ld, float *o, int ldo,
-                            float *w, int ldw, const float *mask, float *scratch)
+void GS_SET(gs_k_attention)(const gs_head *h, const float *q, const float *k, const float *v, float *w, const float *mask, float *o, int ldo,
+                            float *scratch)
 {
-    int *use = (int *)(scratch + T * ldw);
-    for (int i = 0; i < T; i++) use[i] = causal ? i + 1 : T;
-    gemm(GS_NT, T, T, K, q, ld, k, ld, w, ldw, NULL, false);
-    times(T * ldw, 1 / sqrtf((float)K), w);
-    GS_SET(gs_k_softmax)(T, T, w, ldw, use);
-    gemm(GS_NN, T, K, T, dropped(T, w, ldw, mask, scratch), ldw, v, ld, o, ldo, NULL, false);
+    room r = carve(h, scratch);
+    int S = padded(h->T), Q = h->T - h->first;
+    gather(h, h->first, q, r.K, r.q);
+    gather(h, 0, k, r.K, r.k);
+    gather(h, 0, v, r.K, r.v);
+    turn(h, r.k, r.K, r.turned);
+    GS_SET(gs_k_direct)(false, Q, S, h->K, r.q, r.K, r.turned, S, w, S);
+    for (int i = 0; i < Q; i++) weights(S, h->causal ? h->first + i + 1 : h->T, 1 / sqrtf((float)h->K), w + i * S);
+    GS_SET(gs_k_direct)(false, Q, h->K, h->T, drop(Q * S, w, mask, r.dropped), S, r.v, r.K, o, ldo);
 }
 
-void GS_SET(gs_k_attention_back)(int T, int K, const float *q, const float *k, const float *v, int ld, const float *w, int ldw,
-                                 const float *mask, const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd,
-                                 float *scratch)
+/* rows of `from` added to the rows of `to` that they came from */
+static void scatter(const gs_head *h, int first, const float *from, int K, float scale, float *to, int ldd)
 {
-    float *dw = scratch + T * ldw;
-    gemm(GS_TN, T, K, T, dropped(T, w, ldw, mask, scratch), ldw, dO, ldo, dv, ldd, NULL, false);
-    gemm(GS_NT, T, T, K, dO, ldo, v, ld, dw, ldw, NULL, false);
+    for (int t = first; t < h->T; t++, from += K) {
+        float *row = to + (ptrdiff_t)(h->row ? h->row[t] : t) * ldd;
+        int j = 0;
+        for (; j + W <= h->K; j += W) v_store(row + j, v_fma(v_all(scale), v_load(from + j), v_load(row + j)));
+        if (j < h->K) v_store_part(row + j, v_fma(v_all(scale), v_part(from + j, (size_t)(h->K - j)), v_part(row + j, (size_t)(h->K - j))), (size_t)(h->K - j));
+    }
+}
+
+/* ds = w (dw - sum dw w), in place of dw */
+static void score_gradient(int S, const float *w, float *dw)
+{
+    lanes sum = {0};
+    for (int at = 0; at < S; at += W) sum.v[at / W % PARTS] = v_fma(v_load(w + at), v_load(dw + at), sum.v[at / W % PARTS]);
+    float inner = lanes_sum(&sum);
+    for (int at = 0; at < S; at += W) v_store(dw + at, v_load(w + at) * (v_load(dw + at) - inner));
+}
+
+void GS_SET(gs_k_attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask,
+                                 const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch)
+{
+    room r = carve(h, scratch);
+    int S = padded(h->T), Q = h->T - h->first;
+    float scale = 1 / sqrtf((float)h->K);
+    gather(h, h->first, q, r.K, r.q);
+    gather(h, 0, k, r.K, r.k);
+    gather(h, 0, v, r.K, r.v);
+    turn(h, r.v, r.K, r.turned);
+    GS_SET(gs_k_direct)(false, Q, S, h->K, dO, ldo, r.turned, S, r.dw, S);
     if (mask)
-        for (int i = 0; i < T * ldw; i++) dw[i] *= mask[i];
-    GS_SET(gs_k_softmax_back)(T, T, w, dw, dw, ldw);
-    times(T * ldw, 1 / sqrtf((float)K), dw);
-    gemm(GS_NN, T, K, T, dw, ldw, k, ld, dq, ldd, NULL, false);
-    gemm(GS_TN, T, K, T, dw, ldw, q, ld, dk, ldd, NULL, false);
+        for (int i = 0; i < Q * S; i++) r.dw[i] *= mask[i];
+    GS_SET(gs_k_direct)(true, h->T, h->K, Q, drop(Q * S, w, mask, r.dropped), S, dO, ldo, r.v, r.K);
+    scatter(h, 0, r.v, r.K, 1, dv, ldd);
+    for (int i = 0; i < Q; i++) score_gradient(S, w + i * S, r.dw + i * S);
+    GS_SET(gs_k_direct)(false, Q, h->K, h->T, r.dw, S, r.k, r.K, r.v, r.K);
+    scatter(h, h->first, r.v, r.K, scale, dq, ldd);
+    GS_SET(gs_k_direct)(true, h->T, h->K, Q, r.dw, S, r.q, r.K, r.v, r.K);
+    scatter(h, 0, r.v, r.K, scale, dk, ldd);
 }

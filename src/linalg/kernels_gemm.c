@@ -1,4 +1,4 @@
-/* GEMM for the shapes of a training step: the right matrix is packed in panels of NR columns x KC rows (32 KB, level-1
+/* GEMM for the shapes of a training step: the right matrix lies packed in panels of NR columns x KC rows (32 KB, level-1
  * cache), and a block of MR x NR results stays in registers. Every element is one chain of fused multiply-adds over k
  * in order, whatever MR, NR, KC and W are: a block that continues a chain starts from C. */
 #include "kernels.h"
@@ -11,14 +11,15 @@ enum { MR = 6, NV = 2 };
 #else
 enum { MR = 2, NV = 2 };
 #endif
-enum { NR = NV * W, KC = 256, MC = 96 };
+enum { NR = NV * W, KC = 256, MC = 192 };
 
 /* The left matrix as rows x k by two strides, so that its transpose is the same code. */
 typedef struct left { const float *at; ptrdiff_t row, k; } left;
 
 typedef struct block {
-    int K, N;            /* N: columns in use, at most nv W */
-    const float *panel;  /* (K, NR) packed */
+    int K, N;            /* N: columns in use, at most NR */
+    const float *panel;  /* (K, at least N rounded up to W), rows `stride` apart */
+    ptrdiff_t stride;
     float *C;
     int ldc;
     const float *bias;   /* at the panel's first column, or NULL */
@@ -40,11 +41,12 @@ static inline __attribute__((always_inline)) void tile(const int mr, const int n
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++) acc[i][j] = start(b, b->C + (ptrdiff_t)i * b->ldc, j);
     const float *panel = b->panel, *at = a.at;
-    for (int k = 0; k < b->K; k++, panel += NR, at += a.k) {
+    const ptrdiff_t stride = b->stride, row = a.row, step = a.k;
+    for (int k = b->K; k > 0; k--, panel += stride, at += step) {
         V right[NV];
         for (int j = 0; j < nv; j++) right[j] = v_load(panel + j * W);
         for (int i = 0; i < mr; i++) {
-            V x = v_all(at[i * a.row]);
+            V x = v_all(at[i * row]);
             for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, right[j], acc[i][j]);
         }
     }
@@ -71,8 +73,19 @@ static void rows(int mr, const block *b, left a)
     }
 }
 
+static void row_blocks(block b, int M, left a)
+{
+    for (int m = 0; m < M; m += MR) {
+        rows(M - m < MR ? M - m : MR, &b, a);
+        a.at += MR * a.row;
+        b.C += (ptrdiff_t)MR * b.ldc;
+    }
+}
+
+/* -- packing -------------------------------------------------------------------------------------------------------- */
+
 /* panel(k, j) = B(k, j) for columns in use, 0 beyond. B is (K,N), or (N,K) when transposed. */
-static void pack_right(bool transposed, int K, int N, const float *B, int ldb, float *panel)
+static void pack_panel(bool transposed, int K, int N, const float *B, int ldb, float *panel)
 {
     if (N < NR) memset(panel, 0, (size_t)K * NR * sizeof *panel);
     if (!transposed) {
@@ -89,20 +102,29 @@ static void pack_right(bool transposed, int K, int N, const float *B, int ldb, f
         for (int k = 0; k < K; k++) panel[(ptrdiff_t)k * NR + j] = B[(ptrdiff_t)j * ldb + k];
 }
 
-/* MC columns of A(K,M) as consecutive groups of MR rows: so that the strided side is read once per panel of columns. */
-static void pack_left(int K, int M, const float *A, int lda, float *packed)
+/* Where the panel of rows k.. and columns n.. begins in a packed matrix: blocks of KC rows, in them panels of NR columns. */
+static size_t panel_at(int N, int K, int k, int n)
 {
-    for (int m = 0; m < M; m += MR)
-        for (int k = 0; k < K; k++)
-            for (int i = 0; i < MR; i++) *packed++ = m + i < M ? A[(ptrdiff_t)k * lda + m + i] : 0;
+    int depth = K - k < KC ? K - k : KC;
+    return (size_t)k * (size_t)((N + NR - 1) / NR * NR) + (size_t)n * (size_t)depth;
 }
 
-static void row_blocks(block b, int M, left a)
+void GS_SET(gs_k_pack)(bool transposed, int N, int K, const float *B, int ldb, float *packed)
 {
-    for (int m = 0; m < M; m += MR) {
-        rows(M - m < MR ? M - m : MR, &b, a);
-        a.at += MR * a.row;
-        b.C += (ptrdiff_t)MR * b.ldc;
+    for (int k = 0; k < K; k += KC)
+        for (int n = 0; n < N; n += NR)
+            pack_panel(transposed, K - k < KC ? K - k : KC, N - n < NR ? N - n : NR,
+                       transposed ? B + (ptrdiff_t)n * ldb + k : B + (ptrdiff_t)k * ldb + n, ldb, packed + panel_at(N, K, k, n));
+}
+
+/* Columns of A(K,M) as consecutive groups of MR rows: so that the strided side is read once per panel of columns. */
+static void pack_left(int K, int M, const float *A, int lda, float *packed)
+{
+    int whole = M / MR;
+    for (int k = 0; k < K; k++, A += lda) {
+        float *to = packed + (ptrdiff_t)k * MR;
+        for (int g = 0; g < whole; g++, to += (ptrdiff_t)MR * K) memcpy(to, A + g * MR, MR * sizeof *to);
+        for (int i = whole * MR; i < M; i++) *to++ = A[i];
     }
 }
 
@@ -115,30 +137,44 @@ static void packed_blocks(block b, int M, const float *packed)
     }
 }
 
-static void columns(gs_gemm_op op, int M, int N, int K, left a, const float *packed, const float *B, int ldb, block b)
+/* -- products ---------------------------------------------------------------------------------------------------------- */
+
+static block at_column(block b, int N, int n)
+{
+    b.N = N - n < NR ? N - n : NR;
+    b.C += n;
+    if (b.bias) b.bias += n;
+    return b;
+}
+
+/* One block of K: every panel of columns. packed_left NULL: the rows of a. */
+static void columns(gs_gemm_op op, int M, int N, left a, const float *packed_left, const float *B, int ldb, block b)
 {
     _Alignas(64) float panel[KC * NR];
-    b.K = K;
     b.panel = panel;
+    b.stride = NR;
     for (int n = 0; n < N; n += NR) {
-        b.N = N - n < NR ? N - n : NR;
-        pack_right(op == GS_NT, K, b.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
-        if (packed) packed_blocks(b, M, packed);
-        else row_blocks(b, M, a);
-        b.C += NR;
-        if (b.bias) b.bias += NR;
+        block c = at_column(b, N, n);
+        pack_panel(op == GS_NT, c.K, c.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
+        if (packed_left) packed_blocks(c, M, packed_left);
+        else row_blocks(c, M, a);
     }
 }
 
-static void transposed_left(int M, int N, int K, const float *A, int lda, const float *B, int ldb, block b)
+static void transposed_left(int M, int N, const float *A, int lda, const float *B, int ldb, block b)
 {
     _Alignas(64) float packed[MC * KC];
     for (int m = 0; m < M; m += MC) {
         int most = M - m < MC ? M - m : MC;
-        pack_left(K, most, A + m, lda, packed);
-        columns(GS_TN, most, N, K, (left){0}, packed, B, ldb, b);
+        pack_left(b.K, most, A + m, lda, packed);
+        columns(GS_TN, most, N, (left){0}, packed, B, ldb, b);
         b.C += (ptrdiff_t)MC * b.ldc;
     }
+}
+
+static block of_depth(int K, int k, float *C, int ldc, const float *bias, bool add)
+{
+    return (block){.K = K - k < KC ? K - k : KC, .C = C, .ldc = ldc, .bias = k ? NULL : bias, .add = add || k > 0};
 }
 
 void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
@@ -146,10 +182,30 @@ void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int l
 {
     int k = 0;
     do { /* at least once: K = 0 still writes bias or zeros */
-        int depth = K - k < KC ? K - k : KC;
-        block b = {.C = C, .ldc = ldc, .bias = k ? NULL : bias, .add = add || k > 0};
-        if (op == GS_TN) transposed_left(M, N, depth, A + (ptrdiff_t)k * lda, lda, B + (ptrdiff_t)k * ldb, ldb, b);
-        else columns(op, M, N, depth, (left){A + k, lda, 1}, NULL, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, b);
+        block b = of_depth(K, k, C, ldc, bias, add);
+        if (op == GS_TN) transposed_left(M, N, A + (ptrdiff_t)k * lda, lda, B + (ptrdiff_t)k * ldb, ldb, b);
+        else columns(op, M, N, (left){A + k, lda, 1}, NULL, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, b);
         k += KC;
     } while (k < K);
+}
+
+void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add)
+{
+    for (int k = 0; k < K; k += KC)
+        for (int n = 0; n < N; n += NR) {
+            block b = at_column(of_depth(K, k, C, ldc, bias, add), N, n);
+            b.panel = packed + panel_at(N, K, k, n);
+            b.stride = NR;
+            row_blocks(b, M, (left){A + k, lda, 1});
+        }
+}
+
+void GS_SET(gs_k_direct)(bool transposed, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc)
+{
+    left a = transposed ? (left){A, 1, lda} : (left){A, lda, 1};
+    for (int n = 0; n < N; n += NR) {
+        block b = at_column((block){.K = K, .C = C, .ldc = ldc, .stride = ldb}, N, n);
+        b.panel = B + n;
+        row_blocks(b, M, a);
+    }
 }

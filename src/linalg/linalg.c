@@ -44,4 +44,8 @@ void gs_numeric_start(void)
 #endif
 }
 
-size_t gs_attention_scratch(int T) { return (size_t)T * T * 2 + (size_t)T; }
+size_t gs_attention_scratch(int T, int K)
+{
+    size_t S = (size_t)gs_attention_stride(T), wide = (size_t)gs_attention_stride(K);
+    return 3 * (size_t)T * wide + wide * S + 2 * (size_t)T * S;
+}

@@ -114,20 +114,29 @@ static inline V v_sigmoid(V x)
 enum { PARTS = LANES / W };
 typedef struct lanes { V v[PARTS]; } lanes;
 
-static inline float lanes_sum(const lanes *a)
-{
-    float x[LANES];
-    memcpy(x, a, sizeof x);
-    for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) x[i] += x[i + half];
-    return x[0];
-}
-static inline float lanes_max(const lanes *a)
-{
-    float x[LANES];
-    memcpy(x, a, sizeof x);
-    for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
-    return x[0];
-}
+#if defined(GS_ISA_avx512)
+#define LANES_FOLD(NAME, OP256, OP128, OPSS)                                                              \
+    static inline float NAME(const lanes *a)                                                                      \
+    {                                                                                                             \
+        __m512 x = (__m512)a->v[0];                                                                               \
+        __m256 y = OP256(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));                                \
+        __m128 z = OP128(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));                                 \
+        z = OP128(z, _mm_movehl_ps(z, z));                                                                        \
+        return _mm_cvtss_f32(OPSS(z, _mm_movehdup_ps(z)));                                                        \
+    }
+LANES_FOLD(lanes_sum, _mm256_add_ps, _mm_add_ps, _mm_add_ss)
+LANES_FOLD(lanes_max, _mm256_max_ps, _mm_max_ps, _mm_max_ss)
+#else
+#define LANES_FOLD(NAME, EXPRESSION)                                                                              \
+    static inline float NAME(const lanes *a)                                                                      \
+    {                                                                                                             \
+        float x[LANES];                                                                                           \
+        memcpy(x, a, sizeof x);                                                                                   \
+        for (int half = 8; half > 0; half /= 2)                                                                   \
+            for (int i = 0; i < half; i++) x[i] = EXPRESSION;                                                     \
+        return x[0];                                                                                              \
+    }
+LANES_FOLD(lanes_sum, x[i] + x[i + half])
+LANES_FOLD(lanes_max, x[i] > x[i + half] ? x[i] : x[i + half])
+#endif
 #endif

@@ -4,68 +4,90 @@
 
 int gs_attention_tensors(const gs_config *c) { return gs_is(c, GS_MODEL_BIAS, 1) ? 8 : 5; }
 
-static int biases(const gs_model *m, int tensor) { return gs_is(&m->config, GS_MODEL_BIAS, 1) ? tensor + 3 : -1; }
+static const float *biases(const gs_model *m, int tensor) { return gs_is(&m->config, GS_MODEL_BIAS, 1) ? gs_param(m, tensor + 3) : NULL; }
 static int projection(const gs_model *m, int tensor) { return tensor + gs_attention_tensors(&m->config) - 2; }
 
-static float *dropped(const gs_pass *p, int layer, size_t at) { float *mask = p->layer[layer].mask_w; return mask ? mask + at : NULL; }
+void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, float *qkv)
+{
+    gs_linear(p->m, tensor, rows, norm, qkv, 3 * p->m->d.D, biases(p->m, tensor));
+}
 
-static void heads_forward(gs_pass *p, int layer, const gs_view *view)
+/* The rows of sequence b: its own, or those of its (token, position) pairs. */
+static gs_head head_of(const gs_pass *p, int layer, int b)
 {
     const gs_dims *d = &p->m->d;
-    gs_layer_acts *a = &p->layer[layer];
-    size_t square = (size_t)d->T * (size_t)d->T, all = (size_t)d->N * square;
-    if (view->train && a->mask_w) gs_drop(p->m, GS_DROP_WEIGHTS, layer, view, (size_t)view->first * all, (size_t)p->n * all, a->mask_w);
-    for (int i = 0; i < p->n * d->N; i++) {
-        int b = i / d->N, h = i % d->N;
-        ptrdiff_t row = (ptrdiff_t)b * d->T, column = (ptrdiff_t)h * d->K;
-        const float *q = a->qkv + row * 3 * d->D + column;
-        size_t at = (size_t)i * square;
-        p->m->kernels->attention(d->T, d->K, gs_is(&p->m->config, GS_MODEL_MASK, GS_MASK_CAUSAL), q, q + d->D, q + 2 * d->D, 3 * d->D,
-                                 a->mix + row * d->D + column, d->D, a->w + at, d->T, view->train ? dropped(p, layer, at) : NULL,
-                                 p->attention);
-    }
+    const int32_t *row = layer == 0 && p->table.rows ? p->table.row + (ptrdiff_t)b * d->T : NULL;
+    return (gs_head){d->T, d->K, p->layer[layer].first, gs_is(&p->m->config, GS_MODEL_MASK, GS_MASK_CAUSAL), row, 3 * d->D};
+}
+
+typedef struct at { ptrdiff_t qkv, mix; size_t w; } at; /* where head i of the chunk begins */
+
+static at place(const gs_pass *p, int layer, const gs_head *h, int i)
+{
+    const gs_dims *d = &p->m->d;
+    ptrdiff_t b = i / d->N, column = (ptrdiff_t)(i % d->N) * d->K, Q = d->T - p->layer[layer].first;
+    return (at){(h->row ? 0 : b * d->T * 3 * d->D) + column, b * Q * d->D + column, (size_t)i * (size_t)(Q * gs_attention_stride(d->T))};
+}
+
+/* Factors of one head's weights (Q,S), keyed as if all positions were queries. */
+static float *mask_of(gs_pass *p, int layer, size_t w) { return p->layer[layer].mask_w ? p->layer[layer].mask_w + w : NULL; }
+
+static void drop_weights(gs_pass *p, int layer, int i, const gs_view *view, float *mask)
+{
+    const gs_dims *d = &p->m->d;
+    size_t S = (size_t)gs_attention_stride(d->T), first = (size_t)p->layer[layer].first;
+    size_t head = (size_t)view->first * (size_t)d->N + (size_t)i;
+    gs_drop(p->m, GS_DROP_WEIGHTS, layer, view, (head * (size_t)d->T + first) * S, ((size_t)d->T - first) * S, mask);
 }
 
 void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    int D = m->d.D, M = p->n * m->d.T, bias = biases(m, tensor), o = projection(m, tensor);
-    gs_product(m, GS_NT, M, 3 * D, D, a->norm1, D, gs_param(m, tensor), D, a->qkv, 3 * D, bias < 0 ? NULL : gs_param(m, bias), false);
-    heads_forward(p, layer, view);
+    const float *qkv = layer == 0 && p->table.rows ? p->table.qkv : a->qkv;
+    int D = m->d.D;
+    for (int i = 0; i < p->n * m->d.N; i++) {
+        gs_head h = head_of(p, layer, i / m->d.N);
+        at to = place(p, layer, &h, i);
+        float *mask = view->train ? mask_of(p, layer, to.w) : NULL;
+        if (mask) drop_weights(p, layer, i, view, mask);
+        const float *q = qkv + to.qkv;
+        m->kernels->attention(&h, q, q + D, q + 2 * D, a->w + to.w, mask, a->mix + to.mix, D, p->attention);
+    }
     gs_visit(p, view, GS_SITE_ATTN_HEAD, layer, a->mix);
-    gs_product(m, GS_NT, M, D, D, a->mix, D, gs_param(m, o), D, out, D, gs_param(m, o + 1), false);
+    int o = projection(m, tensor);
+    gs_linear(m, o, p->n * (m->d.T - a->first), a->mix, out, D, gs_param(m, o + 1));
     gs_visit(p, view, GS_SITE_ATTN_OUT, layer, out);
 }
 
-static void heads_backward(gs_pass *p, int layer)
-{
-    const gs_dims *d = &p->m->d;
-    gs_layer_acts *a = &p->layer[layer];
-    size_t square = (size_t)d->T * (size_t)d->T;
-    for (int i = 0; i < p->n * d->N; i++) {
-        ptrdiff_t row = (ptrdiff_t)(i / d->N) * d->T, column = (ptrdiff_t)(i % d->N) * d->K;
-        const float *q = a->qkv + row * 3 * d->D + column;
-        float *dq = p->dqkv + row * 3 * d->D + column;
-        size_t at = (size_t)i * square;
-        p->m->kernels->attention_back(d->T, d->K, q, q + d->D, q + 2 * d->D, 3 * d->D, a->w + at, d->T, dropped(p, layer, at),
-                                      p->dmix + row * d->D + column, d->D, dq, dq + d->D, dq + 2 * d->D, 3 * d->D, p->attention);
-    }
-}
-
-void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dx)
+void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dqkv)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    int D = m->d.D, M = p->n * m->d.T, bias = biases(m, tensor), o = projection(m, tensor);
-    bool frozen = gs_is(&m->config, GS_ATTN_FROZEN, 1);
-    gs_product(m, GS_NN, M, D, D, dout, D, gs_param(m, o), D, p->dmix, D, NULL, false);
-    if (!frozen) {
-        gs_product(m, GS_TN, D, D, M, dout, D, a->mix, D, gs_grad(m, o), D, NULL, true);
-        m->kernels->column_sums(M, D, dout, D, gs_grad(m, o + 1));
+    const float *qkv = layer == 0 && p->table.rows ? p->table.qkv : a->qkv;
+    int D = m->d.D, o = projection(m, tensor), rows = p->n * (m->d.T - a->first);
+    gs_linear_back(m, o, rows, dout, D, p->dmix, false);
+    if (!m->tensors[o].frozen) {
+        gs_linear_grad(m, rows, D, D, dout, D, a->mix, gs_grad(m, o));
+        m->kernels->column_sums(rows, D, dout, D, gs_grad(m, o + 1));
     }
-    heads_backward(p, layer);
-    if (!frozen) gs_product(m, GS_TN, 3 * D, D, M, p->dqkv, 3 * D, a->norm1, D, gs_grad(m, tensor), D, NULL, true);
-    if (!frozen && bias >= 0) m->kernels->column_sums(M, 3 * D, p->dqkv, 3 * D, gs_grad(m, bias));
-    gs_product(m, GS_NN, M, D, 3 * D, p->dqkv, 3 * D, gs_param(m, tensor), D, dx, D, NULL, true);
+    for (int i = 0; i < p->n * m->d.N; i++) {
+        gs_head h = head_of(p, layer, i / m->d.N);
+        at to = place(p, layer, &h, i);
+        const float *q = qkv + to.qkv;
+        float *dq = dqkv + to.qkv;
+        m->kernels->attention_back(&h, q, q + D, q + 2 * D, a->w + to.w, mask_of(p, layer, to.w), p->dmix + to.mix, D, dq, dq + D, dq + 2 * D,
+                                   3 * D, p->attention);
+    }
+}
+
+void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx)
+{
+    const gs_model *m = p->m;
+    int D = m->d.D;
+    if (!m->tensors[tensor].frozen) {
+        gs_linear_grad(m, rows, 3 * D, D, dqkv, 3 * D, norm, gs_grad(m, tensor));
+        if (biases(m, tensor)) m->kernels->column_sums(rows, 3 * D, dqkv, 3 * D, gs_grad(m, tensor + 3));
+    }
+    gs_linear_back(m, tensor, rows, dqkv, 3 * D, dx, true);
 }

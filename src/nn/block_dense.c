@@ -17,10 +17,10 @@ static void forward(const gs_block_use *u, float *y)
     const gs_model *m = u->m;
     int D = m->d.D, H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
     size_t n = (size_t)u->rows * (size_t)H;
-    gs_product(m, GS_NT, u->rows, H, D, u->x, D, gs_param(m, u->tensor + UP), D, u->a.h, H, gs_param(m, u->tensor + UP_BIAS), false);
+    gs_linear(m, u->tensor + UP, u->rows, u->x, u->a.h, H, gs_param(m, u->tensor + UP_BIAS));
     m->kernels->activate(act, n, u->a.h, u->a.h, u->train ? u->a.d : NULL);
     if (u->mask) m->kernels->multiply(n, u->mask, u->a.h);
-    gs_product(m, GS_NT, u->rows, D, H, u->a.h, H, gs_param(m, u->tensor + DOWN), H, y, D, gs_param(m, u->tensor + DOWN_BIAS), false);
+    gs_linear(m, u->tensor + DOWN, u->rows, u->a.h, y, D, gs_param(m, u->tensor + DOWN_BIAS));
 }
 
 static void backward(const gs_block_use *u, const float *dy, float *dx)
@@ -28,18 +28,18 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
     const gs_model *m = u->m;
     int D = m->d.D, H = m->d.width;
     size_t n = (size_t)u->rows * (size_t)H;
-    gs_product(m, GS_NN, u->rows, H, D, dy, D, gs_param(m, u->tensor + DOWN), H, u->dh, H, NULL, false);
+    gs_linear_back(m, u->tensor + DOWN, u->rows, dy, D, u->dh, false);
     if (!u->frozen) {
-        gs_product(m, GS_TN, D, H, u->rows, dy, D, u->a.h, H, gs_grad(m, u->tensor + DOWN), H, NULL, true);
+        gs_linear_grad(m, u->rows, D, H, dy, D, u->a.h, gs_grad(m, u->tensor + DOWN));
         m->kernels->column_sums(u->rows, D, dy, D, gs_grad(m, u->tensor + DOWN_BIAS));
     }
     if (u->mask) m->kernels->multiply(n, u->mask, u->dh);
     m->kernels->multiply(n, u->a.d, u->dh);
     if (!u->frozen) {
-        gs_product(m, GS_TN, H, D, u->rows, u->dh, H, u->x, D, gs_grad(m, u->tensor + UP), D, NULL, true);
+        gs_linear_grad(m, u->rows, H, D, u->dh, H, u->x, gs_grad(m, u->tensor + UP));
         m->kernels->column_sums(u->rows, H, u->dh, H, gs_grad(m, u->tensor + UP_BIAS));
     }
-    gs_product(m, GS_NN, u->rows, D, H, u->dh, H, gs_param(m, u->tensor + UP), D, dx, D, NULL, true);
+    gs_linear_back(m, u->tensor + UP, u->rows, u->dh, H, dx, true);
 }
 
 const gs_block_row gs_block_dense = {TENSORS, false, declare, forward, backward};

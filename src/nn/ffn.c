@@ -14,7 +14,7 @@ static void take_one(gs_layer_acts *a, gs_arena *arena, const gs_config *c, cons
 static gs_block_use one(const gs_ffn_use *u)
 {
     gs_layer_acts *a = &u->p->layer[u->layer];
-    return (gs_block_use){.m = u->p->m, .tensor = u->tensor, .rows = u->p->n * u->p->m->d.T, .x = u->x, .a = a->block, .dh = u->p->dh,
+    return (gs_block_use){.m = u->p->m, .tensor = u->tensor, .rows = u->rows, .x = u->x, .a = a->block, .dh = u->p->dh,
                           .mask = u->view->train ? a->mask_h : NULL, .train = u->view->train,
                            .frozen = gs_is(&u->p->m->config, GS_FFN_FROZEN, 1)};
 }
@@ -24,10 +24,7 @@ static void forward_one(const gs_ffn_use *u, float *y, gs_routing *routing)
     (void)routing;
     const gs_model *m = u->p->m;
     gs_block_use b = one(u);
-    if (b.mask) {
-        size_t row = (size_t)m->d.T * (size_t)m->d.width;
-        gs_drop(m, GS_DROP_HIDDEN, u->layer, u->view, (size_t)u->view->first * row, (size_t)u->p->n * row, u->p->layer[u->layer].mask_h);
-    }
+    if (b.mask) gs_drop_rows(u->p, GS_DROP_HIDDEN, u->layer, u->view, m->d.width, u->p->layer[u->layer].mask_h);
     gs_ffn_of(&m->config)->block->forward(&b, y);
 }
 

@@ -43,14 +43,18 @@ void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs
     gs_block_acts_take(&a->block, arena, gs_ffn_of(c)->block, rows, (size_t)d->width);
 }
 
-static void sort_by_expert(gs_moe_acts *a, const gs_dims *d, int tokens)
+/* Positions before `skip` meet no expert: nothing reads what would come out. Their place is -1. */
+static void sort_by_expert(gs_moe_acts *a, const gs_dims *d, int tokens, int skip)
 {
     memset(a->first, 0, (size_t)(d->E + 1) * sizeof *a->first);
-    for (int i = 0; i < tokens * d->k; i++) a->first[a->choice[i] + 1]++;
+    for (int i = 0; i < tokens * d->k; i++)
+        if (i / d->k % d->T >= skip) a->first[a->choice[i] + 1]++;
     for (int e = 0; e < d->E; e++) a->first[e + 1] += a->first[e];
     int32_t next[256];
     memcpy(next, a->first, (size_t)d->E * sizeof *next);
     for (int i = 0; i < tokens * d->k; i++) {
+        a->place[i] = -1;
+        if (i / d->k % d->T < skip) continue;
         int32_t row = next[a->choice[i]]++;
         a->place[i] = row;
         a->token[row] = i / d->k;
@@ -80,7 +84,7 @@ static void drop_hidden(const gs_ffn_use *u, int tokens)
     gs_layer_acts *a = &u->p->layer[u->layer];
     size_t base = (size_t)u->view->first * (size_t)(d->T * d->k), width = (size_t)d->width;
     for (int i = 0; i < tokens * d->k; i++)
-        gs_drop(u->p->m, GS_DROP_HIDDEN, u->layer, u->view, (base + (size_t)i) * width, width, a->mask_h + (size_t)a->moe.place[i] * width);
+        if (a->moe.place[i] >= 0) gs_drop(u->p->m, GS_DROP_HIDDEN, u->layer, u->view, (base + (size_t)i) * width, width, a->mask_h + (size_t)a->moe.place[i] * width);
 }
 
 static bool ablated(const gs_ffn_use *u, int e)
@@ -93,11 +97,13 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
 {
     const gs_model *m = u->p->m;
     gs_moe_acts *a = &u->p->layer[u->layer].moe;
-    int tokens = u->p->n * m->d.T, k = m->d.k;
+    int tokens = u->rows, k = m->d.k;
+    bool last = u->layer == m->d.L - 1;
     size_t D = (size_t)m->d.D;
     gs_route(u, a, tokens, routing);
-    sort_by_expert(a, &m->d, tokens);
-    for (int r = 0; r < tokens * k; r++) memcpy(a->x + (size_t)r * D, u->x + (size_t)a->token[r] * D, D * sizeof *y);
+    if (last && u->view->routes_only) return;
+    sort_by_expert(a, &m->d, tokens, last ? u->p->reductions.first : 0);
+    for (int r = 0; r < a->first[m->d.E]; r++) memcpy(a->x + (size_t)r * D, u->x + (size_t)a->token[r] * D, D * sizeof *y);
     if (u->view->train && u->p->layer[u->layer].mask_h) drop_hidden(u, tokens);
     for (int e = 0; e < m->d.E; e++) {
         gs_block_use b = expert(u, e);
@@ -106,27 +112,38 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
         else gs_ffn_of(&m->config)->block->forward(&b, out);
     }
     memset(y, 0, (size_t)tokens * D * sizeof *y);
-    for (int i = 0; i < tokens * k; i++) m->kernels->scale_add(D, a->weight[i], a->y + (size_t)a->place[i] * D, y + (size_t)(i / k) * D);
+    for (int i = 0; i < tokens * k; i++)
+        if (a->place[i] >= 0) m->kernels->scale_add(D, a->weight[i], a->y + (size_t)a->place[i] * D, y + (size_t)(i / k) * D);
+}
+
+/* dweight, and the gradient of each sorted output: d block_j = w_j dy */
+static void outputs_back(const gs_ffn_use *u, gs_moe_acts *a, const float *dy, float *dsorted)
+{
+    const gs_model *m = u->p->m;
+    size_t D = (size_t)m->d.D;
+    memset(dsorted, 0, (size_t)a->first[m->d.E] * D * sizeof *dsorted);
+    for (int i = 0; i < u->rows * m->d.k; i++) {
+        const float *from = dy + (size_t)(i / m->d.k) * D;
+        a->dweight[i] = 0;
+        if (a->place[i] < 0) continue;
+        a->dweight[i] = m->kernels->dot(D, from, a->y + (size_t)a->place[i] * D);
+        m->kernels->scale_add(D, a->weight[i], from, dsorted + (size_t)a->place[i] * D);
+    }
 }
 
 void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_routing *routing)
 {
     const gs_model *m = u->p->m;
     gs_moe_acts *a = &u->p->layer[u->layer].moe;
-    int tokens = u->p->n * m->d.T, k = m->d.k;
     size_t D = (size_t)m->d.D;
     float *dsorted = u->p->sorted;
-    memset(dsorted, 0, (size_t)(tokens * k) * D * sizeof *dsorted);
-    for (int i = 0; i < tokens * k; i++) {
-        const float *from = dy + (size_t)(i / k) * D;
-        a->dweight[i] = m->kernels->dot(D, from, a->y + (size_t)a->place[i] * D);
-        m->kernels->scale_add(D, a->weight[i], from, dsorted + (size_t)a->place[i] * D);
-    }
-    memset(a->y, 0, (size_t)(tokens * k) * D * sizeof *a->y); /* its values are used up: now the gradient of x, sorted */
+    outputs_back(u, a, dy, dsorted);
+    memset(a->y, 0, (size_t)a->first[m->d.E] * D * sizeof *a->y); /* its values are used up: now the gradient of x, sorted */
     for (int e = 0; e < m->d.E; e++) {
         gs_block_use b = expert(u, e);
         gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)a->first[e] * D, a->y + (size_t)a->first[e] * D);
     }
-    for (int i = 0; i < tokens * k; i++) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)(i / k) * D);
-    if (a->p) gs_route_back(u, a, tokens, dx, routing);
+    for (int i = 0; i < u->rows * m->d.k; i++)
+        if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)(i / m->d.k) * D);
+    if (a->p) gs_route_back(u, a, u->rows, dx, routing);
 }

@@ -33,36 +33,60 @@ static void add_routing(const gs_model *m, const gs_routing *r, gs_losses *sum)
     }
 }
 
+/* The balancing loss of a token depends on the choices of all tokens: where the batch comes in several chunks, a first sweep
+ * over them collects the sums, and the second makes the same choices again. */
+static bool sums_first(gs_pass *p, const int32_t *tokens, int n, int64_t step)
+{
+    if (n <= p->most || !gs_balances(&p->m->config)) return false;
+    for (int first = 0; first < n; first += p->most) {
+        gs_view view = {.train = true, .step = step, .first = first, .routes_only = true};
+        gs_forward(p, tokens + (ptrdiff_t)first * p->m->d.T, n - first < p->most ? n - first : p->most, &view, &p->routing);
+    }
+    return true;
+}
+
+/* Adds the chunk's losses and right answers to *sum, not yet divided. */
+static void one_chunk(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, const gs_view *view, int wanted, double batch_tokens,
+                      gs_routing *routing, gs_losses *sum)
+{
+    const gs_model *m = p->m;
+    gs_forward(p, tokens, n, view, routing);
+    int rows = targets_of(targets, n * m->d.T, p->row_room, p->target_room);
+    float *logits = gs_readout(p, p->row_room, rows);
+    sum->ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)wanted, p->right_room);
+    for (int i = 0; i < rows; i++) sum->accuracy += p->right_room[i];
+    gs_routing whole = p->routing;
+    whole.tokens = batch_tokens; /* the z-loss is a mean over the batch, not the chunk */
+    gs_backward(p, tokens, view, &whole);
+}
+
+static void clear(gs_pass *p)
+{
+    const gs_model *m = p->m;
+    memset(m->grad, 0, m->size * sizeof *m->grad);
+    if (p->dread) memset(p->dread, 0, (size_t)m->d.C * (size_t)m->d.D * sizeof *p->dread);
+    gs_table_clear(p);
+    routing_clear(&p->routing, &m->d);
+}
+
 gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, int64_t step)
 {
     const gs_model *m = p->m;
-    int T = m->d.T, wanted = 0, right = 0;
+    int T = m->d.T, wanted = 0;
     for (int i = 0; i < n * T; i++) wanted += targets[i] >= 0;
-    if (n > p->most && gs_balances(&m->config))
-        gs_die("%d sequences in a pass of %d, and the balancing loss needs them at once", n, p->most);
-    memset(m->grad, 0, m->size * sizeof *m->grad);
-    size_t tied = p->dread ? (size_t)m->d.C * (size_t)m->d.D : 0;
-    if (tied) memset(p->dread, 0, tied * sizeof *p->dread);
-    gs_routing *r = &p->routing;
-    routing_clear(r, &m->d);
+    clear(p);
+    gs_routing *r = sums_first(p, tokens, n, step) ? NULL : &p->routing;
     gs_losses sum = {0};
     for (int first = 0; first < n; first += p->most) {
-        int count = n - first < p->most ? n - first : p->most;
-        const int32_t *at = tokens + (ptrdiff_t)first * T;
         gs_view view = {.train = true, .step = step, .first = first};
-        gs_forward(p, at, count, &view, r);
-        int rows = targets_of(targets + (ptrdiff_t)first * T, count * T, p->row_room, p->target_room);
-        float *logits = gs_readout(p, p->row_room, rows);
-        sum.ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)wanted, p->right_room);
-        for (int i = 0; i < rows; i++) right += p->right_room[i];
-        gs_routing whole = *r;
-        whole.tokens = (double)n * T; /* the z-loss is a mean over the batch, not the chunk */
-        gs_backward(p, at, &view, &whole);
+        one_chunk(p, tokens + (ptrdiff_t)first * T, targets + (ptrdiff_t)first * T, n - first < p->most ? n - first : p->most, &view, wanted,
+                  (double)n * T, r, &sum);
     }
-    m->kernels->add(tied, p->dread, m->grad);
+    gs_table_back(p);
+    if (p->dread) m->kernels->add((size_t)m->d.C * (size_t)m->d.D, p->dread, m->grad);
     sum.ce /= wanted;
-    sum.accuracy = (double)right / wanted;
-    add_routing(m, r, &sum);
+    sum.accuracy /= wanted;
+    add_routing(m, &p->routing, &sum);
     sum.total = sum.ce + gs_num(&m->config, GS_ROUTER_AUX) * sum.aux + gs_num(&m->config, GS_ROUTER_Z) * sum.z;
     return sum;
 }

@@ -8,6 +8,12 @@ static void take(gs_model *m, bool train)
 {
     m->param = gs_arena_take(&m->arena, m->size, sizeof *m->param);
     if (train) m->grad = gs_arena_take(&m->arena, m->size, sizeof *m->grad);
+    for (int i = 0; i < m->tensor_count; i++) {
+        const gs_tensor *t = &m->tensors[i];
+        if (!t->out) continue;
+        m->forward[i] = gs_arena_take(&m->arena, gs_packed_size(t->out, t->cols), sizeof(float));
+        if (train) m->backward[i] = gs_arena_take(&m->arena, gs_packed_size(t->cols, t->out), sizeof(float));
+    }
     if (gs_is(&m->config, GS_ROUTER_MODE, GS_ROUTER_HASH))
         m->hash = gs_arena_take(&m->arena, (size_t)m->d.V * (size_t)m->d.k, sizeof *m->hash);
 }
@@ -31,6 +37,8 @@ int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_
     gs_layout l = {0};
     gs_layout_model(&l, c, &m->d);
     m->tensors = gs_alloc((size_t)l.count, sizeof *m->tensors);
+    m->forward = gs_alloc((size_t)l.count * 2, sizeof *m->forward);
+    m->backward = m->forward + l.count;
     l = (gs_layout){.at = m->tensors};
     gs_layout_model(&l, c, &m->d);
     m->tensor_count = l.count;
@@ -51,6 +59,7 @@ void gs_model_close(gs_model **m)
     if (!*m) return;
     gs_arena_close(&(*m)->arena);
     free((*m)->tensors);
+    free((*m)->forward);
     free(*m);
     *m = NULL;
 }
@@ -62,11 +71,36 @@ const gs_tensor *gs_model_tensor(const gs_model *m, const char *name)
     return NULL;
 }
 
-void gs_product(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C,
-                int ldc, const float *bias, bool add)
+static bool by_blas(const gs_model *m) { return gs_is(&m->config, GS_GEMM, GS_GEMM_BLAS); }
+
+void gs_model_pack(gs_model *m)
 {
-    if (gs_is(&m->config, GS_GEMM, GS_GEMM_BLAS)) gs_gemm_blas(op, M, N, K, A, lda, B, ldb, C, ldc, bias, add);
-    else m->kernels->gemm(op, M, N, K, A, lda, B, ldb, C, ldc, bias, add);
+    if (by_blas(m)) return;
+    for (int i = 0; i < m->tensor_count; i++) {
+        const gs_tensor *t = &m->tensors[i];
+        if (m->forward[i]) m->kernels->pack(true, t->out, t->cols, gs_param(m, i), t->cols, m->forward[i]);
+        if (m->backward[i]) m->kernels->pack(false, t->cols, t->out, gs_param(m, i), t->cols, m->backward[i]);
+    }
+}
+
+void gs_linear(const gs_model *m, int tensor, int rows, const float *x, float *y, int ldy, const float *bias)
+{
+    int in = m->tensors[tensor].cols, out = m->tensors[tensor].out;
+    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, out, in, x, in, gs_param(m, tensor), in, y, ldy, bias, false);
+    else m->kernels->gemm_packed(rows, out, in, x, in, m->forward[tensor], y, ldy, bias, false);
+}
+
+void gs_linear_back(const gs_model *m, int tensor, int rows, const float *dy, int ldy, float *dx, bool add)
+{
+    int in = m->tensors[tensor].cols, out = m->tensors[tensor].out;
+    if (by_blas(m)) gs_gemm_blas(GS_NN, rows, in, out, dy, ldy, gs_param(m, tensor), in, dx, in, NULL, add);
+    else m->kernels->gemm_packed(rows, in, out, dy, ldy, m->backward[tensor], dx, in, NULL, add);
+}
+
+void gs_linear_grad(const gs_model *m, int rows, int out, int in, const float *dy, int ldy, const float *x, float *dw)
+{
+    if (by_blas(m)) gs_gemm_blas(GS_TN, out, in, rows, dy, ldy, x, in, dw, in, NULL, true);
+    else m->kernels->gemm(GS_TN, out, in, rows, dy, ldy, x, in, dw, in, NULL, true);
 }
 
 void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *view, size_t first, size_t count, float *mask)
@@ -80,4 +114,11 @@ void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *vie
         uint64_t a = (uint64_t)view->step | (uint64_t)(element >> 32) << 32;
         mask[i] = gs_rng_uniform(r, a, (uint32_t)site + 8 * (uint32_t)layer, (uint32_t)element) < rate ? 0 : kept;
     }
+}
+
+void gs_drop_rows(const gs_pass *p, gs_drop_site site, int layer, const gs_view *view, int width, float *mask)
+{
+    size_t T = (size_t)p->m->d.T, first = (size_t)p->layer[layer].first, count = (T - first) * (size_t)width;
+    for (int i = 0; i < p->n; i++)
+        gs_drop(p->m, site, layer, view, ((size_t)(view->first + i) * T + first) * (size_t)width, count, mask + (size_t)i * count);
 }

@@ -12,6 +12,7 @@ typedef struct gs_layout {
     bool frozen, expert; /* of the tensors that are declared now */
 } gs_layout;
 void gs_declare(gs_layout *l, gs_role role, int rows, int cols, int fan_in, const char *name, ...) __attribute__((format(printf, 6, 7)));
+void gs_declare_joined(gs_layout *l, int count); /* the last `count` matrices are one product */
 void gs_declare_norm(gs_layout *l, int kind, int D, const char *name);
 /* Every tensor of the config's model, in forward order. */
 void gs_layout_model(gs_layout *l, const gs_config *c, const gs_dims *d);
@@ -32,7 +33,7 @@ typedef struct gs_block_use { /* one block at work on some rows */
     const float *x;      /* (rows, D) */
     const float *mask;   /* (rows, width): dropout factors, or NULL */
     gs_block_acts a;     /* at its first row */
-    float *dh;           /* (rows, 2 width): scratch of backward */
+    float *dh;           /* (rows, 3 width): scratch of backward */
     bool train, frozen;
 } gs_block_use;
 
@@ -64,30 +65,41 @@ typedef struct gs_moe_acts {
     float *dp;        /* (M,E) */
 } gs_moe_acts;
 
-typedef struct gs_layer_acts {
-    float *x;             /* (M,D): residual stream before the layer */
-    float *norm1, *norm2; /* (M,D): normalised inputs (x and mid themselves without a norm) */
+typedef struct gs_layer_acts { /* M = B T tokens come in, Mq = B (T - first) are computed from mid on */
+    int first;            /* queries are the positions from here on */
+    float *x;             /* (M,D): residual stream before the layer; NULL when the table stands for it */
+    float *norm1;         /* (M,D): normalised; x itself without a norm */
     float *stats1, *stats2;
     float *qkv;           /* (M,3D) */
-    float *w;             /* (B,N,T,T): attention weights */
-    float *mix;           /* (M,D): heads before o */
-    float *mid;           /* (M,D): residual stream after attention */
+    float *w;             /* (B,N,Q,S): attention weights, S = gs_attention_stride(T) */
+    float *mix;           /* (Mq,D): heads before o */
+    float *kept;          /* (Mq,D): rows of x that go on; x itself when that is all */
+    float *mid, *norm2;   /* (Mq,D): stream after attention, normalised */
     float *mask_w, *mask_attn, *mask_ffn; /* dropout factors of the weights, of attention's and of the block's output */
     float *mask_h;        /* (rows, width): of the hidden activations */
     gs_block_acts block;
     gs_moe_acts moe;
 } gs_layer_acts;
 
+typedef struct gs_table { /* the first layer's inputs as (token, position) pairs: row = token T + position */
+    int rows;                 /* V T; 0: not used */
+    float *x, *norm, *stats, *qkv; /* (rows, D), (rows, D), (rows, 2), (rows, 3D) */
+    float *dx, *dqkv;         /* gradients, summed over a whole batch */
+    int32_t *row;             /* (M): row of each token of the chunk */
+} gs_table;
+
 struct gs_pass {
     gs_model *m;
     int most, n;       /* sequences: room, and those of the last forward */
     bool train;
+    gs_reductions reductions;
     gs_arena arena;
-    gs_layer_acts *layer; /* (L + 1): the last has only x, the stream before the readout */
+    gs_layer_acts *layer; /* (L + 1): the last has only x (Mq,D), the stream before the readout */
+    gs_table table;
     float *mask_embed;
     /* readout */
     int rows;
-    const int32_t *row;
+    int32_t *row;                                  /* (rows): into the last stream */
     float *read, *read_norm, *read_stats, *logits; /* (M,D), (M,D), (M,2), (M,C) */
     int32_t *row_room, *target_room;               /* (M): for gs_gradient */
     uint8_t *right_room;                           /* (M) */
@@ -102,7 +114,8 @@ typedef struct gs_ffn_use { /* one layer's feed-forward block in a pass */
     gs_pass *p;
     int layer, tensor; /* tensor: index of the block's first tensor */
     const int32_t *tokens;
-    const float *x;    /* (M,D): its (normalised) input */
+    const float *x;    /* (rows, D): its (normalised) input */
+    int rows;
     const gs_view *view;
 } gs_ffn_use;
 
@@ -128,27 +141,42 @@ void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, c
 bool gs_has_router(const gs_config *c); /* learned or frozen */
 bool gs_balances(const gs_config *c);   /* its balancing loss has a gradient, which needs the fractions of the whole batch */
 
-/* Attention's part of a layer: from norm1 to the block's output (before dropout and the residual sum), and back. */
+/* Attention's part of a layer: from norm1 (or the table) to the block's output (Mq,D), before dropout and the residual sum. Backward: of the
+ * heads' inputs into dqkv, which the caller cleared; then into dx, of norm1's output. */
+void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, float *qkv);
 void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out);
-void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dx);
+void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dqkv);
+void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx);
 int gs_attention_tensors(const gs_config *c);
 
-size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most); /* of a training pass */
+size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most, int batch); /* of a training pass */
 
 /* After gs_readout, whose logits now hold their gradient: adds to m->grad; that of a tied readout goes to p->dread, so that
  * the embedding's gradient does not depend on how a batch is cut into chunks. */
 void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing);
+void gs_table_clear(gs_pass *p); /* before a batch */
+void gs_table_back(gs_pass *p);  /* after its last chunk */
 
 /* -- small shared things -------------------------------------------------------------------------------------------- */
 
 static inline float *gs_param(const gs_model *m, int tensor) { return m->param + m->tensors[tensor].at; }
 static inline float *gs_grad(const gs_model *m, int tensor) { return m->grad + m->tensors[tensor].at; }
-/* The product by the config's `gemm`. */
-void gs_product(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C,
-                int ldc, const float *bias, bool add);
+/* y(rows, out) = x(rows, in) W^T (+ bias), dx(rows, in) (+)= dy(rows, out) W, dW += dy^T x for the product that begins at a tensor; rows of
+ * y and dy are ldy apart, those of x and dx `in`. By the config's `gemm`. */
+void gs_linear(const gs_model *m, int tensor, int rows, const float *x, float *y, int ldy, const float *bias);
+void gs_linear_back(const gs_model *m, int tensor, int rows, const float *dy, int ldy, float *dx, bool add);
+void gs_linear_grad(const gs_model *m, int rows, int out, int in, const float *dy, int ldy, const float *x, float *dw);
+void gs_model_pack(gs_model *m);
 /* Dropout factors: 0, or 1 / (1 - rate). element counts from the first sequence of the batch. */
 typedef enum gs_drop_site { GS_DROP_EMBED, GS_DROP_WEIGHTS, GS_DROP_ATTN, GS_DROP_HIDDEN, GS_DROP_FFN } gs_drop_site;
 void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *view, size_t first, size_t count, float *mask);
-/* Replaces (patch) or stores (record) the values of a site: x (n T, D). */
+/* The same for the rows of a layer from its first query on: (n (T - first), width), keyed by the token in its batch. */
+void gs_drop_rows(const gs_pass *p, gs_drop_site site, int layer, const gs_view *view, int width, float *mask);
+/* Replaces (patch) or stores (record) the values of a site: x (n (T - first), D), the layer's positions from first on. */
 void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x);
+
+/* The tensors of a layer, by their first index; layer L: only norm1, the norm before the readout. */
+typedef struct gs_indices { int norm1, attention, norm2, ffn; } gs_indices;
+gs_indices gs_layer_tensors(const gs_model *m, int layer);
+int gs_readout_tensor(const gs_model *m);
 #endif

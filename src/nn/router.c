@@ -40,8 +40,8 @@ static void weigh(const gs_config *c, const float *p, int k, const int32_t *choi
 static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens)
 {
     const gs_model *m = u->p->m;
-    int E = m->d.E, k = m->d.k, D = m->d.D;
-    gs_product(m, GS_NT, tokens, E, D, u->x, D, gs_param(m, u->tensor), D, a->p, E, NULL, false);
+    int E = m->d.E, k = m->d.k;
+    gs_linear(m, u->tensor, tokens, u->x, a->p, E, NULL);
     for (int t = 0; t < tokens; t++) {
         float *p = a->p + (ptrdiff_t)t * E, top;
         largest(p, E, 1, a->choice + (ptrdiff_t)t * k);
@@ -116,7 +116,7 @@ void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, c
 {
     const gs_model *m = u->p->m;
     const gs_config *c = &m->config;
-    int E = m->d.E, k = m->d.k, D = m->d.D;
+    int E = m->d.E, k = m->d.k;
     double n = routing->tokens, aux = gs_num(c, GS_ROUTER_AUX), z = gs_num(c, GS_ROUTER_Z);
     float balance[256];
     for (int e = 0; e < E; e++) balance[e] = (float)(aux * E * routing->count[u->layer * E + e] / n / n);
@@ -129,6 +129,6 @@ void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, c
     for (int t = 0; z != 0 && t < tokens; t++)
         m->kernels->scale_add((size_t)E, (float)(2 * z * (double)a->lse[t] / n), a->p + (ptrdiff_t)t * E, a->dp + (ptrdiff_t)t * E);
     if (!m->tensors[u->tensor].frozen)
-        gs_product(m, GS_TN, E, D, tokens, a->dp, E, u->x, D, gs_grad(m, u->tensor), D, NULL, true);
-    gs_product(m, GS_NN, tokens, D, E, a->dp, E, gs_param(m, u->tensor), D, dx, D, NULL, true);
+        gs_linear_grad(m, tokens, E, m->d.D, a->dp, E, u->x, gs_grad(m, u->tensor));
+    gs_linear_back(m, u->tensor, tokens, a->dp, E, dx, true);
 }

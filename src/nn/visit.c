@@ -7,32 +7,43 @@
 
 static int slot(gs_site site) { return site == GS_SITE_ATTN_HEAD ? 0 : site == GS_SITE_ATTN_OUT ? 1 : 2; }
 
+/* One token's values of the site in a stored set: (T, D) of it at `from`. */
+static void put(const gs_patch *patch, const float *from, size_t column, size_t width, float *to)
+{
+    if (patch->mode == GS_MODE_ZERO) memset(to + column, 0, width * sizeof *to);
+    else memcpy(to + column, from + column, width * sizeof *to);
+}
+
+static const float *source(const gs_dims *d, const gs_patch *patch, int layer, int sequence)
+{
+    if (patch->mode == GS_MODE_ZERO) return NULL;
+    if (patch->mode == GS_MODE_MEAN) return patch->clean->mean[slot(patch->site)][layer];
+    return patch->clean->site[slot(patch->site)][layer] + (size_t)patch->from[sequence] * (size_t)d->T * (size_t)d->D;
+}
+
 static void replace(const gs_pass *p, const gs_view *view, int layer, float *x)
 {
-    const gs_patch *patch = view->patch;
     const gs_dims *d = &p->m->d;
-    bool head = patch->site == GS_SITE_ATTN_HEAD;
-    size_t column = head ? (size_t)patch->index * (size_t)d->K : 0, width = (size_t)(head ? d->K : d->D), D = (size_t)d->D;
-    for (int i = 0; i < p->n * d->T; i++) {
-        float *to = x + (size_t)i * D + column;
-        size_t t = (size_t)(i % d->T), sequence = (size_t)(view->first + i / d->T);
-        if (patch->mode == GS_MODE_ZERO) {
-            memset(to, 0, width * sizeof *to);
-            continue;
-        }
-        const float *from = patch->mode == GS_MODE_MEAN
-            ? patch->clean->mean[slot(patch->site)][layer] + t * D
-            : patch->clean->site[slot(patch->site)][layer] + ((size_t)patch->from[sequence] * (size_t)d->T + t) * D;
-        memcpy(to, from + column, width * sizeof *to);
+    bool head = view->patch->site == GS_SITE_ATTN_HEAD;
+    size_t column = head ? (size_t)view->patch->index * (size_t)d->K : 0, width = (size_t)(head ? d->K : d->D);
+    for (int i = 0; i < p->n; i++) {
+        const float *from = source(d, view->patch, layer, view->first + i);
+        for (int t = p->layer[layer].first; t < d->T; t++, x += d->D) put(view->patch, from ? from + (size_t)t * (size_t)d->D : NULL, column, width, x);
     }
+}
+
+static void store(const gs_pass *p, const gs_view *view, gs_site site, int layer, const float *x)
+{
+    const gs_dims *d = &p->m->d;
+    size_t first = (size_t)p->layer[layer].first, row = (size_t)d->T * (size_t)d->D, count = row - first * (size_t)d->D;
+    float *to = view->record->site[slot(site)][layer] + (size_t)view->first * row + first * (size_t)d->D;
+    for (int i = 0; i < p->n; i++) memcpy(to + (size_t)i * row, x + (size_t)i * count, count * sizeof *to);
 }
 
 void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x)
 {
     const gs_patch *patch = view->patch;
-    size_t row = (size_t)p->m->d.T * (size_t)p->m->d.D;
-    if (view->record)
-        memcpy(view->record->site[slot(site)][layer] + (size_t)view->first * row, x, (size_t)p->n * row * sizeof *x);
+    if (view->record) store(p, view, site, layer, x);
     if (patch && patch->site == site && (patch->layer < 0 || patch->layer == layer)) replace(p, view, layer, x);
 }
 

@@ -8,7 +8,7 @@ static int length_of(const gs_config *c) { return (int)gs_int(c, GS_TASK_LENGTH)
 
 static int alphabet_of(const gs_config *c) { return (int)gs_int(c, GS_TASK_ALPHABET); }
 
-static gs_extent extent(const gs_config *c) { return (gs_extent){alphabet_of(c), length_of(c), length_of(c)}; }
+static gs_extent extent(const gs_config *c) { return (gs_extent){alphabet_of(c), length_of(c), length_of(c), 0}; }
 
 static int train_size(const gs_config *c) { return (int)gs_int(c, GS_TASK_SAMPLES); }
 

@@ -8,7 +8,7 @@ static int pairs_of(const gs_config *c) { return modulus_of(c) * modulus_of(c); 
 /* fraction is below 1 and p^2 about 10^6: the conversion truncates, which is floor. */
 static int train_size(const gs_config *c) { return (int)(gs_num(c, GS_TASK_FRACTION) * pairs_of(c)); }
 
-static gs_extent extent(const gs_config *c) { return (gs_extent){modulus_of(c) + 1, modulus_of(c) + 1, 3}; }
+static gs_extent extent(const gs_config *c) { return (gs_extent){modulus_of(c) + 1, modulus_of(c) + 1, 3, 2}; }
 
 static int check(const gs_config *c, gs_key *key, gs_err *e)
 {

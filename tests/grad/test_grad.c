@@ -55,18 +55,20 @@ typedef struct subject {
     const gs_data *batch;
 } subject;
 
+static bool reductions = true; /* of the subjects that are opened */
+
 static void open_subject(subject *s, const char *option, int most)
 {
     gs_err e = {0};
     char text[1000];
     bool addition = !strstr(option, "\"task\"");
     snprintf(text, sizeof text,
-             "{%s%s,\"model.d_model\":20,\"model.heads\":2,\"ffn.width\":24,\"train.batch\":%d,\"seed\":5}",
-             addition ? "\"task\":\"addition\",\"model.positions\":9," : "", option, BATCH);
+             "{%s%s,\"model.d_model\":20,\"model.heads\":2,\"ffn.width\":24,\"train.batch\":%d,\"seed\":5,\"reductions\":%s}",
+             addition ? "\"task\":\"addition\",\"model.positions\":9," : "", option, BATCH, reductions ? "true" : "false");
     if (gs_config_from_json(text, &s->config, &e)) fail_msg("%s: %s", option, e.text);
     assert_int_equal(gs_task_open(&s->config, &s->task, &e), 0);
     assert_int_equal(gs_model_open(&s->config, gs_dims_of(&s->config), true, &s->model, &e), 0);
-    assert_int_equal(gs_pass_open(s->model, most, true, &s->pass, &e), 0);
+    assert_int_equal(gs_pass_open(s->model, most, 64, true, &s->pass, &e), 0);
     gs_model_init(s->model);
     for (int i = 0; i < s->model->tensor_count; i++) { /* a gain of 1 or a bias of 0 would hide mistakes */
         const gs_tensor *t = &s->model->tensors[i];
@@ -206,10 +208,18 @@ static void chunks_leave_no_trace(void **state)
     }
 }
 
+static void the_plain_algorithm_too(void **state)
+{
+    reductions = false;
+    gradients_are_finite_differences(state);
+    chunks_leave_no_trace(state);
+    reductions = true;
+}
+
 int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_are_finite_differences), cmocka_unit_test(frozen_tensors_stay),
-                                       cmocka_unit_test(chunks_leave_no_trace)};
+                                       cmocka_unit_test(chunks_leave_no_trace), cmocka_unit_test(the_plain_algorithm_too)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

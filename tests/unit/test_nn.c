@@ -83,7 +83,7 @@ static void routes_without_a_router(void **state)
     counts_of("{\"task\":\"addition\",\"ffn.kind\":\"moe\",\"ffn.top_k\":3,\"router.mode\":\"uniform\"}", &c);
     assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
     gs_pass *p;
-    assert_int_equal(gs_pass_open(m, 100, false, &p, &e), 0);
+    assert_int_equal(gs_pass_open(m, 100, 100, false, &p, &e), 0);
     int32_t tokens[800] = {0}, first[2400], load[4] = {0}, moved = 0;
     for (int step = 1; step <= 2; step++) {
         gs_view view = {.step = step};

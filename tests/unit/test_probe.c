@@ -33,7 +33,7 @@ static void open_parts(opened *o)
 {
     gs_err e = {0};
     assert_int_equal(gs_task_open(&o->model->config, &o->task, &e), 0);
-    assert_int_equal(gs_pass_open(o->model, 100, false, &o->pass, &e), 0);
+    assert_int_equal(gs_pass_open(o->model, 100, 1000, false, &o->pass, &e), 0);
 }
 
 static void close_parts(opened *o)

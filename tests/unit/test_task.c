@@ -167,7 +167,7 @@ static void extents_and_sizes(void **state)
 {
     (void)state;
     gs_config configs[] = {addition(1, 3, 7), addition(2, 5, 0), modular(113, 0.3, GS_OP_ADD), histogram(32, 10)};
-    const gs_extent want[] = {{12, 12, 8}, {12, 12, 18}, {114, 114, 3}, {32, 10, 10}};
+    const gs_extent want[] = {{12, 12, 8, 3}, {12, 12, 18, 11}, {114, 114, 3, 2}, {32, 10, 10, 0}};
     const int batch[] = {128, 128, 3830, 10000};
     for (int i = 0; i < 4; i++) {
         gs_extent got = gs_extent_of(&configs[i]);

@@ -1,0 +1,173 @@
+/* Room for one pass: every array that a forward and a backward need, carved from one arena; and which work is skipped. */
+#include <stdlib.h>
+
+#include "nn_internal.h"
+
+/* -- which tensors a layer has ---------------------------------------------------------------------------------------- */
+
+static int ffn_tensors(const gs_config *c, const gs_dims *d)
+{
+    const gs_ffn_row *row = gs_ffn_of(c);
+    return row->mixture ? gs_has_router(c) + d->E * row->block->tensors : row->block->tensors;
+}
+
+gs_indices gs_layer_tensors(const gs_model *m, int layer)
+{
+    const gs_config *c = &m->config;
+    int norm = (int)gs_int(c, GS_MODEL_NORM); /* none has 0 tensors, rmsnorm 1, layernorm 2 */
+    int attention = gs_attention_tensors(c), first = 2 + layer * (2 * norm + attention + ffn_tensors(c, &m->d));
+    return (gs_indices){first, first + norm, first + norm + attention, first + 2 * norm + attention};
+}
+
+int gs_readout_tensor(const gs_model *m) { return gs_is(&m->config, GS_MODEL_TIED, 1) ? 0 : m->tensor_count - 1; }
+
+/* -- reductions --------------------------------------------------------------------------------------------------------- */
+
+gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch)
+{
+    if (!gs_is(c, GS_REDUCTIONS, 1)) return (gs_reductions){0};
+    bool table = 2LL * d->V < batch && gs_num(c, GS_EMBED_DROPOUT) == 0;
+    return (gs_reductions){table, d->first};
+}
+
+/* -- room ------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct sizes { size_t M, Mq, D; bool norm, table; } sizes; /* of one layer */
+
+static void take_masks(gs_pass *p, gs_layer_acts *a, const gs_config *c, const gs_dims *d, const sizes *s, size_t weights)
+{
+    if (gs_num(c, GS_ATTN_DROPOUT) > 0) a->mask_w = gs_arena_take(&p->arena, weights, sizeof(float));
+    if (gs_num(c, GS_FFN_DROPOUT) > 0) a->mask_h = gs_arena_take(&p->arena, s->Mq * (size_t)d->k * (size_t)d->width, sizeof(float));
+    if (gs_num(c, GS_RESID_DROPOUT) > 0) {
+        a->mask_attn = gs_arena_take(&p->arena, s->Mq * s->D, sizeof(float));
+        a->mask_ffn = gs_arena_take(&p->arena, s->Mq * s->D, sizeof(float));
+    }
+}
+
+static void take_layer(gs_pass *p, gs_layer_acts *a, const gs_config *c, const gs_dims *d, const sizes *s)
+{
+    size_t weights = (size_t)(p->most * d->N * (d->T - a->first)) * (size_t)gs_attention_stride(d->T);
+    if (!s->table) {
+        a->norm1 = s->norm ? gs_arena_take(&p->arena, s->M * s->D, sizeof(float)) : a->x;
+        a->stats1 = gs_arena_take(&p->arena, s->M * 2, sizeof(float));
+        a->qkv = gs_arena_take(&p->arena, s->M * s->D * 3, sizeof(float));
+    }
+    a->w = gs_arena_take(&p->arena, weights, sizeof(float));
+    a->mix = gs_arena_take(&p->arena, s->Mq * s->D, sizeof(float));
+    a->kept = s->table || a->first ? gs_arena_take(&p->arena, s->Mq * s->D, sizeof(float)) : a->x;
+    a->mid = gs_arena_take(&p->arena, s->Mq * s->D, sizeof(float));
+    a->norm2 = s->norm ? gs_arena_take(&p->arena, s->Mq * s->D, sizeof(float)) : a->mid;
+    a->stats2 = gs_arena_take(&p->arena, s->Mq * 2, sizeof(float));
+    gs_ffn_of(c)->take(a, &p->arena, c, d, s->Mq);
+    if (p->train) take_masks(p, a, c, d, s, weights);
+}
+
+static void take_table(gs_pass *p, const gs_dims *d, bool norm)
+{
+    gs_table *t = &p->table;
+    t->rows = d->V * d->T;
+    size_t P = (size_t)t->rows, D = (size_t)d->D;
+    t->x = gs_arena_take(&p->arena, P * D, sizeof(float));
+    t->norm = norm ? gs_arena_take(&p->arena, P * D, sizeof(float)) : t->x;
+    t->stats = gs_arena_take(&p->arena, P * 2, sizeof(float));
+    t->qkv = gs_arena_take(&p->arena, P * D * 3, sizeof(float));
+    t->row = gs_arena_take(&p->arena, (size_t)(p->most * d->T), sizeof *t->row);
+    if (!p->train) return;
+    t->dx = gs_arena_take(&p->arena, P * D, sizeof(float));
+    t->dqkv = gs_arena_take(&p->arena, P * D * 3, sizeof(float));
+}
+
+static void take_backward(gs_pass *p, const gs_config *c, const gs_dims *d)
+{
+    size_t M = (size_t)p->most * (size_t)d->T, D = (size_t)d->D, k = (size_t)d->k;
+    p->dx = gs_arena_take(&p->arena, M * D, sizeof(float));
+    p->dnorm = gs_arena_take(&p->arena, M * D, sizeof(float));
+    p->dqkv = gs_arena_take(&p->arena, M * D * 3, sizeof(float));
+    p->dmix = gs_arena_take(&p->arena, M * D, sizeof(float));
+    p->dh = gs_arena_take(&p->arena, M * k * (size_t)d->width * (gs_ffn_of(c)->block->gated ? 3 : 1), sizeof(float));
+    if (gs_is(c, GS_MODEL_TIED, 1)) p->dread = gs_arena_take(&p->arena, (size_t)d->C * D, sizeof(float));
+    if (gs_ffn_of(c)->mixture) p->sorted = gs_arena_take(&p->arena, M * k * D, sizeof(float));
+    if (gs_num(c, GS_EMBED_DROPOUT) > 0) p->mask_embed = gs_arena_take(&p->arena, M * D, sizeof(float));
+}
+
+static void take_readout(gs_pass *p, const gs_config *c, const gs_dims *d)
+{
+    size_t M = (size_t)p->most * (size_t)d->T, D = (size_t)d->D, LE = (size_t)d->L * (size_t)d->E;
+    p->read = gs_arena_take(&p->arena, M * D, sizeof(float));
+    p->read_norm = gs_int(c, GS_MODEL_NORM) ? gs_arena_take(&p->arena, M * D, sizeof(float)) : p->read;
+    p->read_stats = gs_arena_take(&p->arena, M * 2, sizeof(float));
+    p->logits = gs_arena_take(&p->arena, M * (size_t)d->C, sizeof(float));
+    p->row = gs_arena_take(&p->arena, M, sizeof(int32_t));
+    p->row_room = gs_arena_take(&p->arena, M, sizeof(int32_t));
+    p->target_room = gs_arena_take(&p->arena, M, sizeof(int32_t));
+    p->right_room = gs_arena_take(&p->arena, M, sizeof(uint8_t));
+    p->attention = gs_arena_take(&p->arena, gs_attention_scratch(d->T, d->K), sizeof(float));
+    p->routing.mass = gs_arena_take(&p->arena, LE, sizeof(double));
+    p->routing.count = gs_arena_take(&p->arena, LE, sizeof(double));
+    p->routing.square = gs_arena_take(&p->arena, (size_t)d->L, sizeof(double));
+}
+
+static void take(gs_pass *p, const gs_config *c, const gs_dims *d)
+{
+    sizes s = {.M = (size_t)p->most * (size_t)d->T, .D = (size_t)d->D, .norm = gs_int(c, GS_MODEL_NORM) != GS_NORM_NONE};
+    if (p->reductions.table) take_table(p, d, s.norm);
+    else p->layer[0].x = gs_arena_take(&p->arena, s.M * s.D, sizeof(float));
+    for (int l = 0; l < d->L; l++) {
+        gs_layer_acts *a = &p->layer[l];
+        a->first = l == d->L - 1 && !gs_ffn_of(c)->mixture ? p->reductions.first : 0;
+        s.Mq = (size_t)(p->most * (d->T - a->first));
+        s.table = l == 0 && p->reductions.table;
+        take_layer(p, a, c, d, &s);
+        p->layer[l + 1].x = gs_arena_take(&p->arena, s.Mq * s.D, sizeof(float));
+    }
+    take_readout(p, c, d);
+    if (p->train) take_backward(p, c, d);
+}
+
+size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most, int batch)
+{
+    gs_pass p = {.most = most, .train = true, .layer = gs_alloc((size_t)d->L + 1, sizeof *p.layer), .reductions = gs_reductions_of(c, d, batch)};
+    take(&p, c, d);
+    free(p.layer);
+    return p.arena.used;
+}
+
+int gs_pass_open(gs_model *m, int most, int batch, bool train, gs_pass **out, gs_err *e)
+{
+    gs_pass *p = gs_alloc(1, sizeof *p);
+    *p = (gs_pass){.m = m, .most = most, .train = train, .layer = gs_alloc((size_t)m->d.L + 1, sizeof *p->layer),
+                   .reductions = gs_reductions_of(&m->config, &m->d, batch)};
+    take(p, &m->config, &m->d);
+    if (gs_arena_open(&p->arena, e)) {
+        gs_pass_close(&p);
+        return -1;
+    }
+    take(p, &m->config, &m->d);
+    *out = p;
+    return 0;
+}
+
+void gs_pass_close(gs_pass **p)
+{
+    if (!*p) return;
+    gs_arena_close(&(*p)->arena);
+    free((*p)->layer);
+    free(*p);
+    *p = NULL;
+}
+
+/* The bytes of one more sequence decide; the table is shared by all of them. */
+int gs_chunk(const gs_config *c, int batch)
+{
+    enum { CACHE = 768 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens than this starve the products */
+    gs_dims d = gs_dims_of(c);
+    size_t one = gs_pass_bytes(c, &d, 2, batch) - gs_pass_bytes(c, &d, 1, batch);
+    int most = (int)(CACHE / (one ? one : 1)), least = (TOKENS + d.T - 1) / d.T;
+    if (most < least) most = least;
+    return most < batch ? most : batch;
+}
+
+const gs_model *gs_pass_model(const gs_pass *p) { return p->m; }
+int gs_pass_most(const gs_pass *p) { return p->most; }
+const int32_t *gs_pass_choice(const gs_pass *p, int layer) { return p->layer[layer].moe.choice; }
+const float *gs_pass_probability(const gs_pass *p, int layer) { return p->layer[layer].moe.p; }

@@ -1,0 +1,123 @@
+/* Forward. The residual stream: x -> mid = x + attention(norm(x)) -> next x = mid + ffn(norm(mid)) -> readout. */
+#include <string.h>
+
+#include "nn_internal.h"
+
+static void embed(gs_pass *p, const int32_t *tokens, const gs_view *view)
+{
+    const gs_model *m = p->m;
+    size_t D = (size_t)m->d.D;
+    const float *tok = gs_param(m, 0), *pos = gs_param(m, 1);
+    for (int i = 0; i < p->n * m->d.T; i++) {
+        float *x = p->layer[0].x + (size_t)i * D;
+        memcpy(x, tok + (size_t)tokens[i] * D, D * sizeof *x);
+        m->kernels->add(D, pos + (size_t)(i % m->d.T) * D, x);
+    }
+    if (!view->train || !p->mask_embed) return;
+    size_t row = (size_t)m->d.T * D;
+    gs_drop(m, GS_DROP_EMBED, 0, view, (size_t)view->first * row, (size_t)p->n * row, p->mask_embed);
+    m->kernels->multiply((size_t)p->n * row, p->mask_embed, p->layer[0].x);
+}
+
+static void normalise(const gs_pass *p, int tensor, int rows, const float *x, float *y, float *stats)
+{
+    const gs_model *m = p->m;
+    int kind = (int)gs_int(&m->config, GS_MODEL_NORM);
+    if (kind == GS_NORM_NONE) return;
+    m->kernels->norm(kind, rows, m->d.D, x, gs_param(m, tensor), kind == GS_NORM_LAYER ? gs_param(m, tensor + 1) : NULL, y, stats);
+}
+
+/* q, k and v of every (token, position) pair: once per batch or set. */
+static void fill_table(gs_pass *p)
+{
+    const gs_model *m = p->m;
+    gs_table *t = &p->table;
+    gs_indices at = gs_layer_tensors(m, 0);
+    size_t D = (size_t)m->d.D;
+    for (int i = 0; i < t->rows; i++) {
+        memcpy(t->x + (size_t)i * D, gs_param(m, 0) + (size_t)(i / m->d.T) * D, D * sizeof *t->x);
+        m->kernels->add(D, gs_param(m, 1) + (size_t)(i % m->d.T) * D, t->x + (size_t)i * D);
+    }
+    normalise(p, at.norm1, t->rows, t->x, t->norm, t->stats);
+    gs_attention_inputs(p, at.attention, t->rows, t->norm, t->qkv);
+}
+
+/* The rows of the stream that a layer goes on with. */
+static void keep_rows(gs_pass *p, int layer)
+{
+    gs_layer_acts *a = &p->layer[layer];
+    if (a->kept == a->x) return;
+    int T = p->m->d.T;
+    size_t D = (size_t)p->m->d.D;
+    bool table = layer == 0 && p->table.rows;
+    float *to = a->kept;
+    for (int b = 0; b < p->n; b++)
+        for (int t = a->first; t < T; t++, to += D) {
+            int i = b * T + t;
+            memcpy(to, table ? p->table.x + (size_t)p->table.row[i] * D : a->x + (size_t)i * D, D * sizeof *to);
+        }
+}
+
+/* The first layer's inputs, and q, k, v of any layer that has no table. */
+static void enter(gs_pass *p, int layer, const int32_t *tokens, const gs_view *view)
+{
+    const gs_model *m = p->m;
+    gs_layer_acts *a = &p->layer[layer];
+    if (layer == 0 && p->table.rows) {
+        if (view->first == 0) fill_table(p);
+        for (int i = 0; i < p->n * m->d.T; i++) p->table.row[i] = tokens[i] * m->d.T + i % m->d.T;
+        return;
+    }
+    if (layer == 0) embed(p, tokens, view);
+    gs_indices at = gs_layer_tensors(m, layer);
+    normalise(p, at.norm1, p->n * m->d.T, a->x, a->norm1, a->stats1);
+    gs_attention_inputs(p, at.attention, p->n * m->d.T, a->norm1, a->qkv);
+}
+
+/* out holds a block's output: dropout, then the residual sum. */
+static void join(gs_pass *p, gs_drop_site site, int layer, const gs_view *view, float *mask, const float *stream, float *out)
+{
+    size_t count = (size_t)(p->n * (p->m->d.T - p->layer[layer].first)) * (size_t)p->m->d.D;
+    if (view->train && mask) {
+        gs_drop_rows(p, site, layer, view, p->m->d.D, mask);
+        p->m->kernels->multiply(count, mask, out);
+    }
+    p->m->kernels->add(count, stream, out);
+}
+
+void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, gs_routing *routing)
+{
+    gs_model *m = p->m;
+    p->n = n;
+    if (view->first == 0) gs_model_pack(m);
+    for (int l = 0; l < m->d.L; l++) {
+        gs_layer_acts *a = &p->layer[l];
+        float *next = p->layer[l + 1].x;
+        gs_indices at = gs_layer_tensors(m, l);
+        int rows = n * (m->d.T - a->first);
+        enter(p, l, tokens, view);
+        keep_rows(p, l);
+        gs_attention_forward(p, l, at.attention, view, a->mid);
+        join(p, GS_DROP_ATTN, l, view, a->mask_attn, a->kept, a->mid);
+        normalise(p, at.norm2, rows, a->mid, a->norm2, a->stats2);
+        gs_ffn_use u = {p, l, at.ffn, tokens, a->norm2, rows, view};
+        gs_ffn_of(&m->config)->forward(&u, next, routing);
+        gs_visit(p, view, GS_SITE_FFN_OUT, l, next);
+        join(p, GS_DROP_FFN, l, view, a->mask_ffn, a->mid, next);
+    }
+    if (routing) routing->tokens += n * m->d.T;
+}
+
+float *gs_readout(gs_pass *p, const int32_t *rows, int count)
+{
+    const gs_model *m = p->m;
+    int D = m->d.D, T = m->d.T, first = p->layer[m->d.L - 1].first;
+    p->rows = count;
+    for (int r = 0; r < count; r++) {
+        p->row[r] = rows[r] / T * (T - first) + rows[r] % T - first;
+        memcpy(p->read + (ptrdiff_t)r * D, p->layer[m->d.L].x + (ptrdiff_t)p->row[r] * D, (size_t)D * sizeof *p->read);
+    }
+    normalise(p, gs_layer_tensors(m, m->d.L).norm1, count, p->read, p->read_norm, p->read_stats);
+    gs_linear(m, gs_readout_tensor(m), count, p->read_norm, p->logits, m->d.C, NULL);
+    return p->logits;
+}
