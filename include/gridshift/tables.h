@@ -32,14 +32,14 @@ typedef struct gs_entry {
 } gs_entry;
 
 /* Checks that need no result: no silent pooling (DESIGN section 3), a baseline that exists, metrics that the grammar and the
- * tasks can give. Bad input: exit 2 before anything starts. The sweep file's name is in the text. A table that --set left
- * without runs is no error. */
-int gs_tables_check(const gs_spec *s, const gs_grid *g, gs_err *e);
+ * tasks can give, equal sets of seeds unless partial. Bad input: exit 2 before anything starts. The sweep file's
+ * name is in the text. A table that --set left without runs is no error. */
+int gs_tables_check(const gs_spec *s, const gs_grid *g, bool partial, gs_err *e);
 
 /* Every table of the sweep file (a default comparison over all varying keys when it names none) plus results.csv:
  * DIR/tables/NAME.{md,csv,tex,json} and DIR/results.csv. Unequal seed sets are refused unless partial, which marks them;
  * results.csv is written then too, but no table.
- * *screen gets the md of all tables for the terminal. */
+ * *screen gets all tables in a narrow form for the terminal. */
 int gs_tables_write(const char *dir, const gs_spec *s, const gs_grid *g, const gs_entry *entries, int count, bool partial,
                     gs_buf *screen, gs_err *e);
 #endif

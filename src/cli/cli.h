@@ -100,8 +100,8 @@ typedef struct gs_session {
     gs_records records; /* of the folder */
     gs_buf damage;      /* a line for each bad line of the journal */
 } gs_session; /* zero-initialise */
-/* Reads, expands and checks everything that needs no result. */
-int gs_session_read(gs_session *s, const char *path, const gs_sets *sets, gs_err *e);
+/* Reads, expands and checks everything that needs no result. partial: unequal sets of seeds are no error. */
+int gs_session_read(gs_session *s, const char *path, const gs_sets *sets, bool partial, gs_err *e);
 /* The sweep that a folder holds: DIR/spec.yaml and DIR/set.txt. */
 int gs_session_read_folder(gs_session *s, const char *dir, gs_err *e);
 /* The journal of dir (NULL: none) -> states and plan; may be called again for the newest state. retry: failed runs are

@@ -151,10 +151,11 @@ int gs_cmd_plan(int argc, char **argv)
 {
     gs_sets sets = {0};
     const char *dir = NULL, *sweep;
-    bool csv = false, json = false;
+    bool csv = false, json = false, partial = false;
     const gs_option options[] = {
         {"output", 'o', GS_OPTION_TEXT, &dir, "DIR", "the folder whose journal says what is done (default: runs/NAME)"},
         {"set", 0, GS_OPTION_SETS, &sets, "KEY=V[,V]", "replace a default, or keep only these values of a listed axis; may be repeated"},
+        {"partial", 0, GS_OPTION_FLAG, &partial, NULL, "accept unequal sets of seeds, as `run --partial` does"},
         {"csv", 0, GS_OPTION_FLAG, &csv, NULL, "as csv, the same as DIR/plan.csv"},
         {"json", 0, GS_OPTION_FLAG, &json, NULL, "as json"},
         {0}};
@@ -165,7 +166,7 @@ int gs_cmd_plan(int argc, char **argv)
     gs_session s = {0};
     if (!gs_cli_parse(&usage, argc, argv, &sweep, &code))
         return code;
-    code = gs_session_read(&s, sweep, &sets, &e);
+    code = gs_session_read(&s, sweep, &sets, partial, &e);
     char *folder = code ? NULL : dir ? gs_text("%s", dir) : gs_text("runs/%s", gs_spec_name(s.spec));
     code = code || gs_session_plan(&s, folder, false, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
     if (!code)

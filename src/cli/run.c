@@ -58,7 +58,7 @@ static int check_folder(const char *dir, const gs_spec *spec, gs_err *e)
 
 static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
 {
-    if (gs_session_read(s, o->sweep, &o->sets, e))
+    if (gs_session_read(s, o->sweep, &o->sets, o->partial, e))
         return -1;
     o->dir = o->dir_given ? gs_text("%s", o->dir_given) : gs_text("runs/%s", gs_spec_name(s->spec));
     char *job = gs_job_text(&s->grid->runs[0].config, 0, o->dir);

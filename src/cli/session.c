@@ -6,11 +6,11 @@
 
 enum { SET_FILE_MOST = 1 << 20 };
 
-int gs_session_read(gs_session *s, const char *path, const gs_sets *sets, gs_err *e)
+int gs_session_read(gs_session *s, const char *path, const gs_sets *sets, bool partial, gs_err *e)
 {
     if (gs_spec_load(path, sets->at, sets->count, &s->spec, e) || gs_grid_expand(s->spec, &s->grid, e))
         return -1;
-    return gs_tables_check(s->spec, s->grid, e);
+    return gs_tables_check(s->spec, s->grid, partial, e);
 }
 
 /* DIR/set.txt: one --set a line, as gs_session_save writes it. A folder without it had none. */
@@ -35,7 +35,7 @@ int gs_session_read_folder(gs_session *s, const char *dir, gs_err *e)
     if (access(path, F_OK))
         code = gs_error(e, "%s: there is no spec.yaml, so this is no folder of `gridshift run`. Give the folder that `run -o` wrote.", dir);
     if (!code && !read_sets(dir, &sets, e))
-        code = gs_session_read(s, path, &sets, e);
+        code = gs_session_read(s, path, &sets, true, e); /* `run` accepted it */
     else
         code = -1;
     free(path);

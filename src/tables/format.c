@@ -3,6 +3,13 @@
 
 #include "tables/table.h"
 
+int gs_text_width(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
 /* Two decimals for percentages, else four significant digits, whole numbers from 1000 on. */
 static void add_number(const gs_column *c, double x, gs_buf *out)
 {

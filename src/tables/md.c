@@ -1,4 +1,4 @@
-/* A table as Markdown, its columns padded so that it reads on a terminal too. */
+/* A table as Markdown, its columns padded so that the text is a table too. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,13 +7,6 @@
 static void add_escaped(const char *text, gs_buf *out)
 {
     for (; *text; text++) gs_buf_add(out, *text == '|' ? "\\|" : "%c", *text);
-}
-
-static int width(const char *text) /* code points */
-{
-    int n = 0;
-    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
 }
 
 /* The text of a cell, row -1 being the header; owned by the caller. */
@@ -34,7 +27,7 @@ static int column_width(const gs_table *t, int column)
     int most = 3;
     for (int row = -1; row < t->row_count; row++) {
         char *text = cell_text(t, row, column);
-        if (width(text) > most) most = width(text);
+        if (gs_text_width(text) > most) most = gs_text_width(text);
         free(text);
     }
     return most;
@@ -45,7 +38,7 @@ static void add_row(const gs_table *t, int row, const int *widths, gs_buf *out)
     for (int c = 0; c < t->column_count; c++) {
         if (!(t->columns[c].in & GS_IN_MD)) continue;
         char *text = cell_text(t, row, c);
-        int pad = widths[c] - width(text);
+        int pad = widths[c] - gs_text_width(text);
         bool left = t->columns[c].text;
         gs_buf_add(out, "| %*s%s%*s ", left ? 0 : pad, "", text, left ? pad : 0, "");
         free(text);

@@ -87,8 +87,12 @@ int gs_frame_seeds_equal(const gs_frame *f, gs_err *e)
         for (int k = 0; arms && k < f->arm.count; k++) gs_keys_add(&keys, f->arm.at[k]);
         gs_keys_text(&keys, arm, &row);
         gs_table_error(f->context, f->spec, e,
-                       "row %s has no result for seed%s %s, which other rows have. Finish or retry those runs, or give --partial, "
-                       "which marks such rows.", row.text, lacks == 1 ? "" : "s", list.text);
+                       f->all.at[0]->counts
+                           ? "row %s has no result for seed%s %s, which other rows have. Finish or retry those runs, or give "
+                             "--partial, which marks such rows."
+                           : "row %s has no run with seed%s %s, which other rows have. Give all rows the same seeds, or give "
+                             "--partial, which marks such rows.",
+                       row.text, lacks == 1 ? "" : "s", list.text);
     }
     gs_buf_free(&row), gs_buf_free(&list);
     return arm ? -1 : 0;

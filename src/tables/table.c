@@ -61,6 +61,7 @@ void gs_table_key_columns(gs_table *t, const gs_keyset *keys)
         const gs_key_row *row = &gs_keys[keys->at[k]];
         gs_table_column(t, row->unit, "%s", row->name)->text = row->type == GS_TYPE_ENUM || row->type == GS_TYPE_BOOL;
     }
+    t->key_count = keys->count;
 }
 
 /* The first cells of a row are its keys; an absent key is an empty cell. */

@@ -117,6 +117,7 @@ typedef struct gs_table {
     char *name; /* owned */
     const char *kind;
     int column_count, row_count, note_count;
+    int key_count; /* the first columns */
     gs_column *columns;
     gs_cell *cells; /* (row_count, column_count), owned */
     char **notes;   /* whole sentences, owned */
@@ -146,6 +147,8 @@ void gs_table_md(const gs_table *t, gs_buf *out);
 void gs_table_csv(const gs_table *t, gs_buf *out);
 void gs_table_tex(const gs_table *t, gs_buf *out);
 void gs_table_json(const gs_table *t, gs_buf *out);
+void gs_table_screen(const gs_table *t, gs_buf *out); /* for a terminal */
+int gs_text_width(const char *text);                  /* in characters */
 /* The header of a column in md and tex. */
 void gs_head_text(const gs_column *c, gs_buf *out);
 /* Rounded for people: the text of a cell in md and tex. plus_minus and dash are the format's signs. */

@@ -90,7 +90,7 @@ static int write_text(const char *dir, const char *name, const char *suffix, con
     return result;
 }
 
-static int write_table(const char *dir, const gs_table *t, gs_buf *screen, gs_err *e)
+static int write_table(const char *dir, const gs_table *t, gs_err *e)
 {
     static const struct {
         const char *suffix;
@@ -100,7 +100,6 @@ static int write_table(const char *dir, const gs_table *t, gs_buf *screen, gs_er
         gs_buf text = {0};
         forms[k].emit(t, &text);
         int result = write_text(dir, t->name, forms[k].suffix, &text, e);
-        if (k == 0) gs_buf_add(screen, "%s%s", screen->length ? "\n" : "", text.text);
         gs_buf_free(&text);
         if (result) return -1;
     }
@@ -118,8 +117,10 @@ static int write_tables(const char *dir, const gs_context *c, const gs_table_spe
         result = gs_table_make(c, &specs[k], points, point_count, &tables[k], &built[k], e);
     if (result == 0) result = gs_folder_make(dir, e);
     for (int k = 0; result == 0 && k < count; k++) {
-        if (built[k]) result = write_table(dir, &tables[k], screen, e);
-        else gs_buf_add(screen, "%sTable %s is left out: --set left it no runs.\n", screen->length ? "\n" : "", specs[k].name);
+        if (built[k]) result = write_table(dir, &tables[k], e);
+        if (screen->length) gs_buf_add(screen, "\n");
+        if (built[k]) gs_table_screen(&tables[k], screen);
+        else gs_buf_add(screen, "Table %s is left out: --set left it no runs.\n", specs[k].name);
     }
     for (int k = 0; k < count; k++) gs_table_close(&tables[k]);
     free(tables);
@@ -151,14 +152,18 @@ static gs_context context_of(const gs_spec *s, const gs_grid *g, bool partial)
     return (gs_context){gs_spec_path(s), g, gs_spec_ablate(s), gs_spec_narrowed(s), partial};
 }
 
-int gs_tables_check(const gs_spec *s, const gs_grid *g, gs_err *e)
+int gs_tables_check(const gs_spec *s, const gs_grid *g, bool partial, gs_err *e)
 {
-    gs_context c = context_of(s, g, false);
+    gs_context c = context_of(s, g, partial);
     int count;
     const gs_table_spec *specs = gs_spec_tables(s, &count);
     for (int k = 0; k < count; k++)
         if (gs_table_verify(&c, &specs[k], e)) return -1;
-    return 0;
+    if (count) return 0;
+    gs_table_spec plain = gs_table_default(g, NULL, 0);
+    int result = gs_table_verify(&c, &plain, e);
+    gs_table_default_free(&plain);
+    return result;
 }
 
 int gs_tables_write(const char *dir, const gs_spec *s, const gs_grid *g, const gs_entry *entries, int count, bool partial,

@@ -26,6 +26,12 @@ one() {
     ok "$(printf %s "$3" | sed 's/\\[nt]/ | /g; s/#/ /g')" refused bad.yaml "bad.yaml:$1: $2"
 }
 
+refused_default() {
+    printf 'sweep: 1\nparameters: {seed: {values: [1, 2]}}\ninclude: [{ffn.kind: glu, seed: 1}]\n' >bad.yaml
+    refused bad.yaml 'bad.yaml: table comparison: row ffn.kind glu has no run with seed 2, which other rows have. Give all rows the same seeds, or give --partial, which marks such rows.' &&
+        code 0 "$gridshift" plan --partial bad.yaml && says out.txt '3 runs'
+}
+
 # -- the file ---------------------------------------------------------------------------------------------------
 
 : >bad.yaml
@@ -184,6 +190,9 @@ one 2:22 'budget: core_hours must be more than 0' 'budget: {core_hours: 0}'
 one 2:17 'budget: bytes must be a whole number from 1 to 1125899906842624' 'budget: {bytes: 1.5}'
 one 2:22 "budget: core_hours: 'ten' is not a number" 'budget: {core_hours: ten}'
 one 2:10 "budget: unknown word 'hours'; there are: core_hours, bytes" 'budget: {hours: 1}'
+
+one 4:10 'table t: row ffn.kind glu has no run with seed 2, which other rows have. Give all rows the same seeds, or give --partial, which marks such rows.' 'parameters: {ffn.kind: {values: [dense, glu]}, seed: {values: [1, 2]}}\nexclude: [{ffn.kind: glu, seed: 2}]\ntables: {t: {kind: comparison, rows: [ffn.kind], metrics: [final.clean.accuracy]}}'
+ok 'unequal seeds without a table' refused_default
 
 # -- runs that cannot be ----------------------------------------------------------------------------------------
 

@@ -151,4 +151,37 @@ static const char scaling_tex[] =
     "\\par{\\footnotesize mean $\\pm$ sd (n - 1) [95 \\% t interval] over seeds. slope: least squares of the single "
     "runs against log2 of ffn.width, with its 95 \\% t interval (n - 2).\\par}\n";
 
+static const char comparison_screen[] =
+    "t\n"
+    "\n"
+    "                                                       final zero_ffn accuracy %\n"
+    "kind   width  params  active  FLOPs/token  mismatch %     mean ± sd          redistribution pp\n"
+    "dense    256   26600   13800        53200       +0.00  18.75 ± 8.84                          –\n"
+    "glu      170   18000    9500        36000       -0.10  12.50 ± 0.00     -6.25 [-85.66, +73.16]\n"
+    "moe      256   26600   13800        53200       +0.00  43.75 ± 8.84  +25.00 [-133.83, +183.83]\n"
+    "\n"
+    "                       final clean accuracy %\n"
+    "kind   width                 mean ± sd [95 %]\n"
+    "dense    256  75.00 ± 35.36 [-242.66, 392.66]\n"
+    "glu      170   87.50 ± 17.68 [-71.33, 246.33]\n"
+    "moe      256                           100.00\n"
+    "\n"
+    "In every row: seeds: 2; final floor accuracy %: 32.32\n"
+    "mean ± sd (n - 1) [95 % t interval] over seeds. mismatch: the count that match solves for, else params_total,\n"
+    "against the baseline.\n"
+    "Baseline: ffn.kind dense, ffn.width 256. Differences from it are paired by seed.\n";
+
+static const char scaling_screen[] =
+    "s\n"
+    "\n"
+    "              final clean accuracy %\n"
+    "kind   width     mean ± sd    slope pp per doubling\n"
+    "dense     64  15.62 ± 4.42  +18.75 [+11.45, +26.05]\n"
+    "dense    128  28.12 ± 4.42\n"
+    "dense    256  53.12 ± 4.42\n"
+    "\n"
+    "In every row: seeds: 2\n"
+    "mean ± sd (n - 1) [95 % t interval] over seeds. slope: least squares of the single runs against log2 of\n"
+    "ffn.width, with its 95 % t interval (n - 2).\n";
+
 #endif
