@@ -66,7 +66,7 @@ typedef struct gs_kernels {
     double (*cross_entropy)(int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right);
     /* One head of attention for one sequence (gs_head says which rows); q, k, v point at the head's columns. w (Q,S), S = T
      * rounded up to 16: keeps the weights; mask (Q,S): dropout factors or NULL; o (Q,K) rows ldo apart; scratch:
-     * gs_attention_scratch floats. Up to 15 floats behind a row of o's gradient may be read. */
+     * gs_attention_scratch floats. Up to 15 floats behind a row of q, k, v and of o's gradient may be read. */
     void (*attention)(const gs_head *h, const float *q, const float *k, const float *v, float *w, const float *mask, float *o, int ldo,
                       float *scratch);
     /* dq, dk, dv += , rows ldd apart, by the same row numbers. */

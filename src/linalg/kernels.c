@@ -22,20 +22,30 @@ static void k_multiply(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y
 static void k_scale_add(size_t n, float a, const float *x, float *y) { EACH(n, OUT(y, v_fma(v_all(a), IN(x), IN(y)));); }
 static void k_product(size_t n, const float *x, const float *y, float *z) { EACH(n, OUT(z, IN(x) * IN(y));); }
 
-/* gelu = x F(x), F the normal distribution; gelu' = F + x f. silu = x s; silu' = s (1 + x (1 - s)). */
+/* gelu = x F(x), F the normal distribution; gelu' = F + x f, f its density. With t = |x|, e = exp(-t^2 / 2), w = 1 / (1 + 0.26 t):
+ * F(-t) = e w Q(w), Q interpolated at Chebyshev nodes of t in 0..9.5 (relative error 3e-8). */
 static void gelu(size_t n, const float *u, float *h, float *d)
 {
     EACH(n, {
         V x = IN(u);
-        V F = 0.5f * (1.0f + v_erf(x * 0x1.6a09e6p-1f));
+        V e = v_exp(v_all(-0.5f) * x * x);
+        V w = 1.0f / v_fma(v_abs(x), v_all(0.26f), v_all(1));
+        V q = v_fma(w, v_all(3.338671103e-02f), v_all(-1.672229618e-01f));
+        q = v_fma(q, w, v_all(2.822089195e-01f));
+        q = v_fma(q, w, v_all(-1.874749064e-01f));
+        q = v_fma(q, w, v_all(1.873788834e-01f));
+        q = v_fma(q, w, v_all(3.912469372e-02f));
+        q = v_fma(q, w, v_all(1.062845737e-01f));
+        q = v_fma(q, w, v_all(1.025232449e-01f));
+        q = v_fma(q, w, v_all(1.037908345e-01f));
+        V tail = e * w * q;
+        V F = v_choose(x < 0, tail, 1.0f - tail);
         OUT(h, x * F);
-        if (d) {
-            V f = v_exp(v_all(-0.5f) * x * x) * 0x1.988454p-2f;
-            OUT(d, v_fma(x, f, F));
-        }
+        if (d) OUT(d, v_fma(x * 0x1.988454p-2f, e, F));
     });
 }
 
+/* silu = x s, s the logistic function; silu' = s (1 + x (1 - s)) */
 static void silu(size_t n, const float *u, float *h, float *d)
 {
     EACH(n, {

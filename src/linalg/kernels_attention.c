@@ -17,8 +17,10 @@ static room carve(const gs_head *h, float *at)
 
 static void gather(const gs_head *h, int first, const float *from, int K, float *to)
 {
-    for (int t = first; t < h->T; t++, to += K)
-        memcpy(to, from + (ptrdiff_t)(h->row ? h->row[t] : t) * h->ld, (size_t)h->K * sizeof *to);
+    for (int t = first; t < h->T; t++, to += K) {
+        const float *row = from + (ptrdiff_t)(h->row ? h->row[t] : t) * h->ld;
+        for (int j = 0; j < h->K; j += W) v_store(to + j, v_load(row + j));
+    }
 }
 
 /* to(K, S) = from(T, K)^T; columns beyond T keep what they are, nobody reads their results */

@@ -37,18 +37,33 @@ static void weigh(const gs_config *c, const float *p, int k, const int32_t *choi
     for (int j = 0; j < k; j++) weight[j] = raw ? p[choice[j]] : k == 1 ? 1 : p[choice[j]] / sum;
 }
 
-static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens)
+/* Logits to probabilities, all tokens at once; lse (may be NULL) gets their logsumexp. */
+static void probabilities(const gs_model *m, int tokens, float *p, float *lse)
+{
+    int E = m->d.E;
+    for (int t = 0; t < tokens; t++) {
+        float *r = p + (ptrdiff_t)t * E, most = r[0];
+        for (int e = 1; e < E; e++) most = r[e] > most ? r[e] : most;
+        for (int e = 0; e < E; e++) r[e] -= most;
+        if (lse) lse[t] = most;
+    }
+    m->kernels->exp((size_t)tokens * (size_t)E, p, p);
+    for (int t = 0; t < tokens; t++) {
+        float *r = p + (ptrdiff_t)t * E, sum = 0;
+        for (int e = 0; e < E; e++) sum += r[e];
+        for (int e = 0; e < E; e++) r[e] /= sum;
+        if (lse) lse[t] += (float)gs_log((double)sum);
+    }
+}
+
+static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens, bool lse)
 {
     const gs_model *m = u->p->m;
     int E = m->d.E, k = m->d.k;
     gs_linear(m, u->tensor, tokens, u->x, a->p, E, NULL);
+    probabilities(m, tokens, a->p, lse ? a->lse : NULL);
     for (int t = 0; t < tokens; t++) {
-        float *p = a->p + (ptrdiff_t)t * E, top;
-        largest(p, E, 1, a->choice + (ptrdiff_t)t * k);
-        int32_t first = a->choice[(ptrdiff_t)t * k];
-        top = p[first];
-        m->kernels->softmax(1, E, p, E, NULL);
-        a->lse[t] = top - (float)gs_log((double)p[first]);
+        const float *p = a->p + (ptrdiff_t)t * E;
         largest(p, E, k, a->choice + (ptrdiff_t)t * k);
         weigh(&m->config, p, k, a->choice + (ptrdiff_t)t * k, a->weight + (ptrdiff_t)t * k);
     }
@@ -96,7 +111,7 @@ static void sums(const gs_ffn_use *u, const gs_moe_acts *a, int tokens, gs_routi
 
 void gs_route(const gs_ffn_use *u, gs_moe_acts *a, int tokens, gs_routing *routing)
 {
-    if (a->p) by_probability(u, a, tokens);
+    if (a->p) by_probability(u, a, tokens, routing || gs_num(&u->p->m->config, GS_ROUTER_Z) != 0);
     else without_router(u, a, tokens);
     if (routing) sums(u, a, tokens, routing);
 }
