@@ -65,7 +65,12 @@ int gs_folder_sync(const char *path, gs_err *e); /* fsync of a folder, so that a
 
 /* -- hashes ------------------------------------------------------------------------------------------------ */
 
-void gs_hash128(const void *bytes, size_t count, char hex[33]); /* XXH3, 128 bits, 32 lower-case hex digits */
+typedef struct gs_hash {
+    uint64_t high, low;
+} gs_hash;
+gs_hash gs_hash_bytes(const void *bytes, size_t count);        /* XXH3, 128 bits */
+void gs_hash_text(gs_hash h, char hex[33]);                    /* 32 lower-case hex digits */
+void gs_hash128(const void *bytes, size_t count, char hex[33]); /* both */
 uint64_t gs_hash64(const char *text);                           /* XXH3 of a string */
 uint32_t gs_crc32(const void *bytes, size_t count);             /* zlib's */
 

@@ -87,6 +87,11 @@ char *gs_config_json(const gs_config *c, bool identity_only);
 /* 128-bit hash (XXH3) of the canonical identity JSON and GS_RESULT_VERSION: 32 hex digits. */
 #define GS_RESULT_VERSION 1 /* raise it when the same config no longer gives the same metrics */
 void gs_config_id(const gs_config *c, char id[33]);
+/* The same for many configs: what two in a row share is written once. */
+typedef struct gs_identity gs_identity;
+gs_identity *gs_identity_open(void);
+gs_hash gs_identity_of(gs_identity *w, const gs_config *c);
+void gs_identity_close(gs_identity **w); /* nulls */
 
 /* Shorthands. gs_int of an absent key is 0, gs_real_of 0.0: callers ask only where the key applies. */
 static inline int64_t gs_int(const gs_config *c, gs_key k) { return c->v[k].set ? c->v[k].i : 0; }

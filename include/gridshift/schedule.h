@@ -6,27 +6,31 @@
 
 typedef enum gs_state { GS_TODO, GS_DONE, GS_FAILED } gs_state;
 
-typedef struct gs_planned {
-    const gs_run *run; /* borrowed from the grid */
+/* What runs cost that differ in their seeds and the like alone. */
+typedef struct gs_cost {
     gs_counts counts;
     double predicted_s; /* wall seconds of one core, from the cost model */
-    gs_state state;
-} gs_planned;
+} gs_cost;
 
 typedef struct gs_plan {
     int count;
-    gs_planned *runs; /* (count), in plan order, owned */
-    int *order;       /* (todo): indices into runs, longest predicted first, ties in plan order; owned */
+    uint8_t *state; /* (count): a gs_state of each run, in plan order, owned */
+    int *cost_of;   /* (count): index into costs, owned */
+    gs_cost *costs; /* (cost_count), owned */
+    int cost_count;
+    int *order; /* (todo): runs, longest predicted first, ties in plan order; owned */
     int done, failed, todo;
     double todo_s; /* sum of predicted seconds of the runs to do: core seconds */
 } gs_plan;
+static inline const gs_cost *gs_plan_cost(const gs_plan *p, int run) { return &p->costs[p->cost_of[run]]; }
+extern const char *const gs_state_names[]; /* "todo", "done", "failed" */
 
 /* state(context, run) says what the journal knows; NULL: everything is to do. ablate: mask of GS_ABLATE, for the cost. */
-int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, const gs_run *run), void *context,
-                 gs_plan **out, gs_err *e);
+int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
+                 gs_err *e);
 void gs_plan_close(gs_plan **p);
 /* The budget of the sweep file against what is left to do; the error has the numbers and what to change. */
-int gs_plan_within(const gs_plan *p, const gs_spec *s, gs_err *e);
+int gs_plan_within(const gs_plan *p, const gs_grid *g, const gs_spec *s, gs_err *e);
 /* plan.csv: id, every varying key, state, counts, predicted seconds. The same text for `plan --csv`. */
 void gs_plan_csv(const gs_plan *p, const gs_grid *g, gs_buf *out);
 #endif

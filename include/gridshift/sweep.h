@@ -5,7 +5,7 @@
  * and every error names file:line:column and what to do. DESIGN section 3. */
 #ifndef GRIDSHIFT_SWEEP_H
 #define GRIDSHIFT_SWEEP_H
-#include "gridshift/config.h"
+#include "gridshift/configs.h"
 #include "gridshift/metric.h"
 
 typedef struct gs_where {
@@ -61,17 +61,11 @@ double gs_spec_core_hours(const gs_spec *s);        /* budget.core_hours; 0: non
 int64_t gs_spec_bytes(const gs_spec *s);            /* budget.bytes of one run; 0: none */
 const gs_table_spec *gs_spec_tables(const gs_spec *s, int *count); /* in file order; borrowed */
 
-typedef struct gs_run {
-    int index; /* plan order: file order, parameters before zip, include last */
-    char id[33];
-    gs_config config;
-    bool matched;    /* `match` solved a key of this run */
-    double mismatch; /* (count - reference)/reference, where matched; 0 else */
-} gs_run;
-
 typedef struct gs_grid {
     int count;
-    gs_run *runs;     /* (count), owned, in plan order */
+    gs_configs configs; /* (count), in plan order: file order, parameters before zip, include last */
+    gs_hash *ids;       /* (count), owned */
+    double *mismatch;   /* (count), owned: (count - reference)/reference where `match` solved a key, nan elsewhere; NULL: no match */
     int varying_count;
     gs_key *varying;  /* keys with more than one value (absent counts as one) over the runs, in the key table's order */
     int duplicates;   /* runs that dedup removed */
@@ -79,4 +73,15 @@ typedef struct gs_grid {
 } gs_grid;
 int gs_grid_expand(const gs_spec *s, gs_grid **out, gs_err *e); /* at most 1,000,000 runs */
 void gs_grid_close(gs_grid **g);
+
+/* One run of a grid: a handle, passed by value. A grid holds no whole configs. */
+typedef struct gs_run {
+    const gs_grid *grid; /* borrowed */
+    int index;           /* plan order */
+} gs_run;
+gs_value gs_run_value(gs_run r, gs_key key);
+void gs_run_config(gs_run r, gs_config *out);
+const char *gs_run_id(gs_run r, char id[33]);      /* returns id */
+bool gs_run_matched(gs_run r, double *mismatch);   /* did `match` solve a key of this run? */
+bool gs_run_fits(gs_run r, const gs_selector *s);  /* gs_selects on the run */
 #endif

@@ -27,7 +27,8 @@ gs_line gs_fit_line(const double *x, const double *y, int n); /* ordinary least 
 
 /* One run of the plan with its record; record NULL when it is not there yet. */
 typedef struct gs_entry {
-    const gs_planned *planned;
+    gs_run run;
+    const gs_counts *counts; /* borrowed from the plan */
     const gs_record *record;
 } gs_entry;
 

@@ -1,15 +1,22 @@
-#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
 
 #include "gridshift/base.h"
 
-void gs_hash128(const void *bytes, size_t count, char hex[33])
+gs_hash gs_hash_bytes(const void *bytes, size_t count)
 {
     XXH128_hash_t h = XXH3_128bits(bytes, count);
-    snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+    return (gs_hash){h.high64, h.low64};
 }
+
+void gs_hash_text(gs_hash h, char hex[33])
+{
+    for (int i = 0; i < 32; i++) hex[i] = "0123456789abcdef"[(i < 16 ? h.high >> (60 - 4 * i) : h.low >> (124 - 4 * i)) & 15];
+    hex[32] = 0;
+}
+
+void gs_hash128(const void *bytes, size_t count, char hex[33]) { gs_hash_text(gs_hash_bytes(bytes, count), hex); }
 
 uint64_t gs_hash64(const char *text) { return XXH3_64bits(text, strlen(text)); }
 

@@ -61,7 +61,9 @@ static bool next_job(void *context, const char **job, size_t *length)
     if (gs_stop_asked() || c->next >= p->todo)
         return false;
     free(c->job);
-    c->job = gs_job_text(&p->runs[p->order[c->next++]].run->config, gs_spec_ablate(c->session->spec), c->options->dir);
+    gs_config config;
+    gs_run_config((gs_run){c->session->grid, p->order[c->next++]}, &config);
+    c->job = gs_job_text(&config, gs_spec_ablate(c->session->spec), c->options->dir);
     *job = c->job;
     *length = strlen(c->job);
     return true;
@@ -69,10 +71,8 @@ static bool next_job(void *context, const char **job, size_t *length)
 
 static double predicted_of(const gs_plan *p, const char *id)
 {
-    for (int i = 0; i < p->todo; i++)
-        if (!strcmp(p->runs[p->order[i]].run->id, id))
-            return p->runs[p->order[i]].predicted_s;
-    return 0;
+    (void)id;
+    return p->todo ? p->todo_s / p->todo : 0;
 }
 
 static void accept_result(void *context, const char *result, size_t length, int rank)

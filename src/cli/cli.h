@@ -115,8 +115,6 @@ int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf
 /* Is a varying key worth a reader's column? Not when its presence follows from other keys and it has one value wherever it
  * applies. */
 bool gs_session_tells(const gs_session *s, gs_key key);
-/* "ffn.kind=moe seed=3": the keys that tell the run from others; owned by the caller. */
-char *gs_session_label(const gs_session *s, const gs_config *c);
-/* The runs that failed and why, one a line. */
+/* The runs that failed and why, one a line, with the keys that tell them from others. */
 void gs_session_failures(const gs_session *s, FILE *to);
 #endif

@@ -12,20 +12,19 @@ static totals totals_of(const gs_plan *p)
 {
     totals t = {0};
     for (int i = 0; i < p->count; i++) {
-        const gs_counts *n = &p->runs[i].counts;
-        t.bytes_most = n->bytes > t.bytes_most ? n->bytes : t.bytes_most;
-        t.train_flops += n->train_flops;
-        t.predicted_s += p->runs[i].predicted_s;
+        const gs_cost *cost = gs_plan_cost(p, i);
+        t.bytes_most = cost->counts.bytes > t.bytes_most ? cost->counts.bytes : t.bytes_most;
+        t.train_flops += cost->counts.train_flops;
+        t.predicted_s += cost->predicted_s;
     }
     return t;
 }
 
-static const char *const state_names[] = {[GS_TODO] = "todo", [GS_DONE] = "done", [GS_FAILED] = "failed"};
-
 static bool any_matched(const gs_grid *g)
 {
+    double mismatch;
     for (int i = 0; i < g->count; i++)
-        if (g->runs[i].matched)
+        if (gs_run_matched((gs_run){g, i}, &mismatch))
             return true;
     return false;
 }
@@ -58,20 +57,24 @@ static void add_heading(gs_cells *cells, const layout *l)
         gs_cells_add(cells, "%s", heads[i]);
 }
 
-static void add_row(gs_cells *cells, const gs_planned *run, const layout *l)
+static void add_row(gs_cells *cells, const gs_session *s, int index, const layout *l)
 {
     char text[64];
-    gs_cells_add(cells, "%.12s", run->run->id);
+    double mismatch = 0;
+    gs_run run = {s->grid, index};
+    const gs_cost *cost = gs_plan_cost(s->plan, index);
+    const gs_counts *n = &cost->counts;
+    gs_cells_add(cells, "%.12s", gs_run_id(run, text));
     for (int i = 0; i < l->key_count; i++)
-        gs_cells_add(cells, "%s", gs_value_text(l->keys[i], run->run->config.v[l->keys[i]], text));
-    gs_cells_add(cells, "%lld", (long long)run->counts.params_total);
-    gs_cells_add(cells, "%lld", (long long)run->counts.params_active);
-    gs_cells_add(cells, "%lld", (long long)run->counts.flops_per_token);
-    gs_cells_add(cells, "%s", gs_bytes_text(run->counts.bytes, text));
-    gs_cells_add(cells, "%.3g", run->predicted_s);
-    gs_cells_add(cells, "%s", state_names[run->state]);
+        gs_cells_add(cells, "%s", gs_value_text(l->keys[i], gs_run_value(run, l->keys[i]), text));
+    gs_cells_add(cells, "%lld", (long long)n->params_total);
+    gs_cells_add(cells, "%lld", (long long)n->params_active);
+    gs_cells_add(cells, "%lld", (long long)n->flops_per_token);
+    gs_cells_add(cells, "%s", gs_bytes_text(n->bytes, text));
+    gs_cells_add(cells, "%.3g", cost->predicted_s);
+    gs_cells_add(cells, "%s", gs_state_names[s->plan->state[index]]);
     if (l->mismatch)
-        gs_cells_add(cells, run->run->matched ? "%+.3f %%" : "", 100 * run->run->mismatch);
+        gs_cells_add(cells, gs_run_matched(run, &mismatch) ? "%+.3f %%" : "", 100 * mismatch);
 }
 
 static void print_text(const gs_session *s)
@@ -82,7 +85,7 @@ static void print_text(const gs_session *s)
     char memory[32];
     add_heading(&cells, &l);
     for (int i = 0; i < p->count; i++)
-        add_row(&cells, p->runs + i, &l);
+        add_row(&cells, s, i, &l);
     printf("%s\n\n", s->grid->formula);
     gs_cells_print(&cells, stdout);
     totals t = totals_of(p);
@@ -105,21 +108,26 @@ static json_t *value_json(gs_key key, gs_value v)
     return json_string(gs_value_text(key, v, text));
 }
 
-static json_t *run_json(const gs_planned *run, const gs_grid *g)
+static json_t *run_json(const gs_session *s, int index)
 {
+    const gs_grid *g = s->grid;
+    gs_run run = {g, index};
+    char id[33];
+    double mismatch;
     json_t *varying = json_object();
     for (int i = 0; i < g->varying_count; i++) {
-        gs_value v = run->run->config.v[g->varying[i]];
+        gs_value v = gs_run_value(run, g->varying[i]);
         if (v.set)
             json_object_set_new(varying, gs_keys[g->varying[i]].name, value_json(g->varying[i], v));
     }
-    const gs_counts *n = &run->counts;
-    json_t *row = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:s}", "id", run->run->id, "varying", varying, "params_total",
+    const gs_cost *cost = gs_plan_cost(s->plan, index);
+    const gs_counts *n = &cost->counts;
+    json_t *row = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:s}", "id", gs_run_id(run, id), "varying", varying, "params_total",
                             (json_int_t)n->params_total, "params_active", (json_int_t)n->params_active, "flops_per_token",
                             (json_int_t)n->flops_per_token, "train_flops", (json_int_t)n->train_flops, "bytes", (json_int_t)n->bytes,
-                            "predicted_s", run->predicted_s, "state", state_names[run->state]);
-    if (run->run->matched)
-        json_object_set_new(row, "mismatch", json_real(run->run->mismatch));
+                            "predicted_s", cost->predicted_s, "state", gs_state_names[s->plan->state[index]]);
+    if (gs_run_matched(run, &mismatch))
+        json_object_set_new(row, "mismatch", json_real(mismatch));
     return row;
 }
 
@@ -127,7 +135,7 @@ static void print_json(const gs_session *s)
 {
     json_t *runs = json_array();
     for (int i = 0; i < s->plan->count; i++)
-        json_array_append_new(runs, run_json(s->plan->runs + i, s->grid));
+        json_array_append_new(runs, run_json(s, i));
     totals t = totals_of(s->plan);
     json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o}", "name", gs_spec_name(s->spec),
                             "formula", s->grid->formula, "count", s->plan->count, "duplicates", s->grid->duplicates,
@@ -171,7 +179,7 @@ int gs_cmd_plan(int argc, char **argv)
     code = code || gs_session_plan(&s, folder, false, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
     if (!code)
         (csv ? print_csv : json ? print_json : print_text)(&s);
-    if (!code && gs_plan_within(s.plan, s.spec, &e))
+    if (!code && gs_plan_within(s.plan, s.grid, s.spec, &e))
         code = gs_cli_error("%s", e.text);
     free(folder);
     gs_session_close(&s);

@@ -61,13 +61,15 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
     if (gs_session_read(s, o->sweep, &o->sets, o->partial, e))
         return -1;
     o->dir = o->dir_given ? gs_text("%s", o->dir_given) : gs_text("runs/%s", gs_spec_name(s->spec));
-    char *job = gs_job_text(&s->grid->runs[0].config, 0, o->dir);
+    gs_config first;
+    gs_run_config((gs_run){s->grid, 0}, &first);
+    char *job = gs_job_text(&first, 0, o->dir);
     if (!job)
         return gs_error(e, "%s: the folder's name is not valid UTF-8. Give another with -o.", o->dir);
     free(job);
     if (check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
         return -1;
-    return gs_plan_within(s->plan, s->spec, e);
+    return gs_plan_within(s->plan, s->grid, s->spec, e);
 }
 
 /* Everything that can be wrong with the input, before anything is written or started. */

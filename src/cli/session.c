@@ -58,10 +58,11 @@ static bool has_model(const char *dir, const char *id)
 }
 
 /* Training is deterministic, so a done run that lacks a measurement or its model is simply run again. */
-static gs_state state_of(void *context, const gs_run *run)
+static gs_state state_of(void *context, gs_run run)
 {
     const view *v = context;
-    const gs_record *r = gs_records_find(&v->session->records, run->id);
+    char id[33];
+    const gs_record *r = gs_records_find(&v->session->records, gs_run_id(run, id));
     uint32_t wanted = gs_spec_ablate(v->session->spec);
     if (!r)
         return GS_TODO;
@@ -69,7 +70,7 @@ static gs_state state_of(void *context, const gs_run *run)
         return v->retry ? GS_TODO : GS_FAILED;
     if ((r->ablate & wanted) != wanted)
         return GS_TODO;
-    if (gs_int(&run->config, GS_TRAIN_SAVE) && !has_model(v->dir, run->id))
+    if (gs_run_value(run, GS_TRAIN_SAVE).i && !has_model(v->dir, id))
         return GS_TODO;
     return GS_DONE;
 }
@@ -140,8 +141,10 @@ int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf
     const gs_plan *p = s->plan;
     gs_entry *entries = gs_alloc((size_t)p->count + 1, sizeof *entries);
     for (int i = 0; i < p->count; i++) {
-        const gs_planned *run = p->runs + i;
-        entries[i] = (gs_entry){run, run->state == GS_TODO ? NULL : gs_records_find(&s->records, run->run->id)};
+        gs_run run = {s->grid, i};
+        char id[33];
+        entries[i] = (gs_entry){run, &gs_plan_cost(p, i)->counts,
+                                p->state[i] == GS_TODO ? NULL : gs_records_find(&s->records, gs_run_id(run, id))};
     }
     int code = save_timings(entries, p->count, dir, e) || gs_tables_write(dir, s->spec, s->grid, entries, p->count, partial, screen, e);
     free(entries);
@@ -150,41 +153,49 @@ int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf
 
 bool gs_session_tells(const gs_session *s, gs_key key)
 {
-    const gs_value *first = NULL;
+    gs_value first = {0};
     if (!strcmp(gs_keys[key].when_text, "always"))
         return true;
     for (int i = 0; i < s->grid->count; i++) {
-        const gs_value *v = s->grid->runs[i].config.v + key;
-        if (v->set && first && !gs_value_same(key, *v, *first))
+        gs_value v = gs_run_value((gs_run){s->grid, i}, key);
+        if (v.set && first.set && !gs_value_same(key, v, first))
             return true;
-        if (v->set && !first)
+        if (v.set && !first.set)
             first = v;
     }
     return false;
 }
 
-char *gs_session_label(const gs_session *s, const gs_config *c)
+/* "ffn.kind=moe seed=3" */
+static void add_label(gs_run run, const gs_key *keys, int count, gs_buf *out)
 {
-    gs_buf label = {0};
     char text[64];
-    gs_buf_add(&label, "%s", "");
-    for (int i = 0; i < s->grid->varying_count; i++) {
-        gs_key key = s->grid->varying[i];
-        if (c->v[key].set && gs_session_tells(s, key))
-            gs_buf_add(&label, "%s%s=%s", label.length ? " " : "", gs_keys[key].name, gs_value_text(key, c->v[key], text));
+    const char *blank = "";
+    for (int i = 0; i < count; i++) {
+        gs_value v = gs_run_value(run, keys[i]);
+        if (!v.set)
+            continue;
+        gs_buf_add(out, "%s%s=%s", blank, gs_keys[keys[i]].name, gs_value_text(keys[i], v, text));
+        blank = " ";
     }
-    return label.text;
 }
 
 void gs_session_failures(const gs_session *s, FILE *to)
 {
+    gs_key keys[GS_KEY_COUNT];
+    int count = 0;
+    for (int i = 0; i < s->grid->varying_count; i++)
+        if (gs_session_tells(s, s->grid->varying[i]))
+            keys[count++] = s->grid->varying[i];
     for (int i = 0; i < s->plan->count; i++) {
-        const gs_planned *run = s->plan->runs + i;
-        if (run->state != GS_FAILED)
+        if (s->plan->state[i] != GS_FAILED)
             continue;
-        const gs_record *r = gs_records_find(&s->records, run->run->id);
-        char *label = gs_session_label(s, &run->run->config);
-        fprintf(to, "  %.12s %s: %s\n", run->run->id, label, r ? r->reason : "");
-        free(label);
+        char id[33];
+        gs_buf label = {0};
+        gs_run run = {s->grid, i};
+        const gs_record *r = gs_records_find(&s->records, gs_run_id(run, id));
+        add_label(run, keys, count, &label);
+        fprintf(to, "  %.12s %s: %s\n", id, label.text ? label.text : "", r ? r->reason : "");
+        gs_buf_free(&label);
     }
 }

@@ -18,12 +18,12 @@ static pace pace_of(const gs_session *s)
     pace p = {0};
     const gs_record *seen[1024];
     for (int i = 0; i < s->plan->count; i++) {
-        const gs_planned *run = s->plan->runs + i;
-        const gs_record *r = run->state == GS_DONE ? gs_records_find(&s->records, run->run->id) : NULL;
+        char id[33];
+        const gs_record *r = s->plan->state[i] == GS_DONE ? gs_records_find(&s->records, gs_run_id((gs_run){s->grid, i}, id)) : NULL;
         if (!r)
             continue;
         p.actual_s += r->wall_s;
-        p.predicted_s += run->predicted_s;
+        p.predicted_s += gs_plan_cost(s->plan, i)->predicted_s;
         int known = 0;
         while (known < p.ranks && !same_worker(seen[known], r))
             known++;

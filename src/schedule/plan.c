@@ -4,58 +4,72 @@
 
 #include "cost.h"
 
-static int count_run(const gs_run *run, uint32_t ablate, gs_planned *p, gs_err *e)
+/* Keys that neither a count nor the cost model looks at: a sweep of a million seeds has a handful of costs. */
+static const gs_key free_of_cost[] = {GS_SEED,        GS_TRAIN_DATA_SEED, GS_TRAIN_INIT_SEED, GS_TRAIN_LR,  GS_TRAIN_DECAY,
+                                      GS_TRAIN_BETA1, GS_TRAIN_BETA2,     GS_TRAIN_EPS,       GS_TRAIN_CLIP};
+
+static int count_run(gs_run run, uint32_t ablate, gs_cost *out, gs_err *e)
 {
-    p->run = run;
-    gs_count(&run->config, &p->counts);
-    if (p->counts.params_total < 0 || p->counts.train_flops < 0 || p->counts.bytes < 0)
-        return gs_error(e, "run %d (%s): its counts do not fit 64 bits; make the model or the training smaller", run->index, run->id);
-    p->predicted_s = gs_cost_s(&run->config, &p->counts, ablate);
+    gs_config c;
+    char id[33];
+    gs_run_config(run, &c);
+    gs_count(&c, &out->counts);
+    if (out->counts.params_total < 0 || out->counts.train_flops < 0 || out->counts.bytes < 0)
+        return gs_error(e, "run %d (%s): its counts do not fit 64 bits; make the model or the training smaller", run.index,
+                        gs_run_id(run, id));
+    out->predicted_s = gs_cost_s(&c, &out->counts, ablate);
     return 0;
 }
 
-/* Runs that cost the same stay in plan order: an index tells apart what seconds do not. */
-static int by_length(const void *a, const void *b)
+static int find_costs(const gs_grid *g, uint32_t ablate, gs_plan *p, gs_err *e)
 {
-    const gs_planned *x = *(const gs_planned *const *)a, *y = *(const gs_planned *const *)b;
-    if (x->predicted_s != y->predicted_s) return x->predicted_s > y->predicted_s ? -1 : 1;
-    return x < y ? -1 : x > y;
+    gs_classes c = gs_configs_classes(&g->configs, free_of_cost, sizeof free_of_cost / sizeof *free_of_cost);
+    int failed = 0;
+    p->cost_count = c.count;
+    p->costs = gs_alloc((size_t)c.count, sizeof *p->costs);
+    for (int i = 0; i < c.count && !failed; i++) failed = count_run((gs_run){g, c.first[i]}, ablate, &p->costs[i], e);
+    p->cost_of = c.of;
+    c.of = NULL;
+    gs_classes_free(&c);
+    return failed;
+}
+
+/* Runs that cost the same stay in plan order: an index tells apart what seconds do not. */
+static int by_length(const void *a, const void *b, void *plan)
+{
+    int i = *(const int *)a, j = *(const int *)b;
+    double x = gs_plan_cost(plan, i)->predicted_s, y = gs_plan_cost(plan, j)->predicted_s;
+    if (x != y) return x > y ? -1 : 1;
+    return i - j;
 }
 
 static void order(gs_plan *p)
 {
-    const gs_planned **todo = gs_alloc((size_t)p->count, sizeof *todo);
+    p->order = gs_alloc((size_t)p->count, sizeof *p->order);
     int count = 0;
     for (int i = 0; i < p->count; i++)
-        if (p->runs[i].state == GS_TODO) todo[count++] = &p->runs[i];
-    qsort(todo, (size_t)count, sizeof *todo, by_length);
-    p->order = gs_alloc((size_t)count, sizeof *p->order);
-    for (int i = 0; i < count; i++) p->order[i] = (int)(todo[i] - p->runs);
-    free(todo);
+        if (p->state[i] == GS_TODO) p->order[count++] = i;
+    qsort_r(p->order, (size_t)count, sizeof *p->order, by_length, p);
 }
 
 static void sum(gs_plan *p)
 {
     for (int i = 0; i < p->count; i++) {
-        const gs_planned *run = &p->runs[i];
-        p->done += run->state == GS_DONE;
-        p->failed += run->state == GS_FAILED;
-        p->todo += run->state == GS_TODO;
-        if (run->state == GS_TODO) p->todo_s += run->predicted_s;
+        p->done += p->state[i] == GS_DONE;
+        p->failed += p->state[i] == GS_FAILED;
+        p->todo += p->state[i] == GS_TODO;
+        if (p->state[i] == GS_TODO) p->todo_s += gs_plan_cost(p, i)->predicted_s;
     }
 }
 
-int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, const gs_run *run), void *context, gs_plan **out,
+int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
                  gs_err *e)
 {
     gs_plan *p = gs_alloc(1, sizeof *p);
     p->count = g->count;
-    p->runs = gs_alloc((size_t)g->count, sizeof *p->runs);
-    int failed = 0;
-    for (int i = 0; i < g->count && !failed; i++) {
-        failed = count_run(&g->runs[i], ablate, &p->runs[i], e);
-        p->runs[i].state = state ? state(context, &g->runs[i]) : GS_TODO;
-    }
+    p->state = gs_alloc((size_t)g->count, sizeof *p->state);
+    int failed = find_costs(g, ablate, p, e);
+    for (int i = 0; i < g->count && !failed; i++) p->state[i] = (uint8_t)(state ? state(context, (gs_run){g, i}) : GS_TODO);
     if (failed) {
         gs_plan_close(&p);
     } else {
@@ -69,7 +83,9 @@ int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *cont
 void gs_plan_close(gs_plan **p)
 {
     if (!*p) return;
-    free((*p)->runs);
+    free((*p)->state);
+    free((*p)->cost_of);
+    free((*p)->costs);
     free((*p)->order);
     free(*p);
     *p = NULL;

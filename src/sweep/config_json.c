@@ -12,30 +12,94 @@ static int by_name(const void *a, const void *b)
     return strcmp(gs_keys[*(const int *)a].name, gs_keys[*(const int *)b].name);
 }
 
+/* Writes configs one after another, as JSON: the text of a value that the last one had too stays. */
+typedef struct piece {
+    int key;
+    gs_value value;
+    size_t length;
+    char text[112]; /* ,"name":value */
+} piece;
+typedef struct writer {
+    int count;
+    piece pieces[GS_KEY_COUNT]; /* in the order of the names */
+    gs_buf out;
+} writer;
+
+static void open_writer(writer *w, bool identity_only)
+{
+    int order[GS_KEY_COUNT];
+    w->count = 0;
+    for (int k = 0; k < GS_KEY_COUNT; k++)
+        if (gs_keys[k].identity || !identity_only) order[w->count++] = k;
+    qsort(order, (size_t)w->count, sizeof *order, by_name);
+    for (int i = 0; i < w->count; i++) w->pieces[i] = (piece){.key = order[i]};
+    w->out = (gs_buf){0};
+}
+
+static void set_piece(piece *p, gs_value v)
+{
+    char text[64];
+    const char *quote = gs_keys[p->key].type == GS_TYPE_ENUM ? "\"" : "";
+    p->value = v;
+    p->length = 0;
+    if (!v.set) return;
+    gs_value_text((gs_key)p->key, v, text);
+    p->length = (size_t)snprintf(p->text, sizeof p->text, ",\"%s\":%s%s%s", gs_keys[p->key].name, quote, text, quote);
+}
+
+static void write_config(writer *w, const gs_config *c)
+{
+    bool first = true;
+    w->out.length = 0;
+    gs_buf_bytes(&w->out, "{", 1);
+    for (int i = 0; i < w->count; i++) {
+        piece *p = &w->pieces[i];
+        if (!gs_value_same((gs_key)p->key, p->value, c->v[p->key])) set_piece(p, c->v[p->key]);
+        if (!p->length) continue;
+        gs_buf_bytes(&w->out, p->text + first, p->length - first);
+        first = false;
+    }
+    gs_buf_bytes(&w->out, "}", 1);
+}
+
 char *gs_config_json(const gs_config *c, bool identity_only)
 {
-    int order[GS_KEY_COUNT], count = 0;
-    for (int k = 0; k < GS_KEY_COUNT; k++)
-        if (c->v[k].set && (gs_keys[k].identity || !identity_only)) order[count++] = k;
-    qsort(order, (size_t)count, sizeof *order, by_name);
-    gs_buf b = {0};
-    gs_buf_bytes(&b, "{", 1);
-    for (int i = 0; i < count; i++) {
-        char text[64];
-        const char *quote = gs_keys[order[i]].type == GS_TYPE_ENUM ? "\"" : "";
-        gs_value_text((gs_key)order[i], c->v[order[i]], text);
-        gs_buf_add(&b, "%s\"%s\":%s%s%s", i ? "," : "", gs_keys[order[i]].name, quote, text, quote);
-    }
-    gs_buf_bytes(&b, "}", 1);
-    return b.text;
+    writer w;
+    open_writer(&w, identity_only);
+    write_config(&w, c);
+    return w.out.text;
+}
+
+struct gs_identity {
+    writer writer;
+};
+
+gs_identity *gs_identity_open(void)
+{
+    gs_identity *w = gs_alloc(1, sizeof *w);
+    open_writer(&w->writer, true);
+    return w;
+}
+
+gs_hash gs_identity_of(gs_identity *w, const gs_config *c)
+{
+    write_config(&w->writer, c);
+    gs_buf_add(&w->writer.out, "\nresult %d\n", GS_RESULT_VERSION);
+    return gs_hash_bytes(w->writer.out.text, w->writer.out.length);
+}
+
+void gs_identity_close(gs_identity **w)
+{
+    if (*w) gs_buf_free(&(*w)->writer.out);
+    free(*w);
+    *w = NULL;
 }
 
 void gs_config_id(const gs_config *c, char id[33])
 {
-    char *json = gs_config_json(c, true), *text = gs_text("%s\nresult %d\n", json, GS_RESULT_VERSION);
-    gs_hash128(text, strlen(text), id);
-    free(text);
-    free(json);
+    gs_identity *w = gs_identity_open();
+    gs_hash_text(gs_identity_of(w, c), id);
+    gs_identity_close(&w);
 }
 
 static int value_of(gs_key key, const json_t *j, gs_value *out, gs_err *e)

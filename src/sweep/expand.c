@@ -15,38 +15,50 @@ static int any_stays(const gs_spec *s, const gs_pool *p, gs_err *e)
 
 static int check_runs(const gs_spec *s, const gs_pool *p, const gs_grid *g, gs_err *e)
 {
-    char words[256];
+    gs_config c;
     for (int i = 0; i < p->count; i++) {
         if (p->fate[i] != GS_STAYS) continue;
-        gs_run_words(s, &p->runs[i].config, g->varying, g->varying_count, words);
-        if (gs_run_check(s, &p->runs[i].config, p->row[i], words, e)) return -1;
+        gs_configs_get(&p->configs, i, &c);
+        if (gs_run_check(s, &c, p->row[i], g->varying, g->varying_count, e)) return -1;
     }
     return 0;
 }
 
-static int by_id(const void *a, const void *b, void *context)
+static gs_hash *ids_of(const gs_pool *p)
 {
-    const gs_run *runs = context;
-    int i = *(const int *)a, j = *(const int *)b, order = strcmp(runs[i].id, runs[j].id);
-    return order ? order : i - j;
-}
-
-/* Marks every run whose id an earlier one has. */
-static int dedup(gs_pool *p)
-{
-    int *order = gs_alloc((size_t)p->count + 1, sizeof *order), count = 0, removed = 0;
+    gs_hash *ids = gs_alloc((size_t)p->count, sizeof *ids);
+    gs_identity *w = gs_identity_open();
+    gs_config c;
     for (int i = 0; i < p->count; i++) {
         if (p->fate[i] != GS_STAYS) continue;
-        gs_config_id(&p->runs[i].config, p->runs[i].id);
-        order[count++] = i;
+        gs_configs_get(&p->configs, i, &c);
+        ids[i] = gs_identity_of(w, &c);
     }
-    qsort_r(order, (size_t)count, sizeof *order, by_id, p->runs);
-    for (int i = 1; i < count; i++) {
-        if (strcmp(p->runs[order[i]].id, p->runs[order[i - 1]].id)) continue;
-        p->fate[order[i]] = GS_DUPLICATE;
-        removed++;
+    gs_identity_close(&w);
+    return ids;
+}
+
+static bool same_id(gs_hash a, gs_hash b) { return a.low == b.low && a.high == b.high; }
+
+/* Marks every run whose id an earlier one has. */
+static int dedup(gs_pool *p, const gs_hash *ids)
+{
+    size_t slots = 64;
+    int removed = 0;
+    while (slots < 2 * (size_t)p->count) slots *= 2;
+    int *slot = gs_alloc(slots, sizeof *slot); /* run + 1, 0: free */
+    for (int i = 0; i < p->count; i++) {
+        if (p->fate[i] != GS_STAYS) continue;
+        size_t at = ids[i].low & (slots - 1);
+        while (slot[at] && !same_id(ids[slot[at] - 1], ids[i])) at = (at + 1) & (slots - 1);
+        if (slot[at]) {
+            p->fate[i] = GS_DUPLICATE;
+            removed++;
+        } else {
+            slot[at] = i + 1;
+        }
     }
-    free(order);
+    free(slot);
     return removed;
 }
 
@@ -59,17 +71,23 @@ static void set_varying(gs_grid *g, const gs_pool *p)
     memcpy(g->varying, keys, (size_t)g->varying_count * sizeof *keys);
 }
 
-/* The runs that stay, moved to the front of the pool's array, which the grid takes over. */
-static void take_runs(gs_grid *g, gs_pool *p)
+/* The runs that stay; the grid takes the pool's configs over. */
+static void take_runs(gs_grid *g, gs_pool *p, gs_hash *ids)
 {
+    int *order = gs_alloc((size_t)p->count, sizeof *order);
     for (int i = 0; i < p->count; i++) {
         if (p->fate[i] != GS_STAYS) continue;
-        if (g->count != i) p->runs[g->count] = p->runs[i];
-        p->runs[g->count].index = g->count;
-        g->count++;
+        ids[g->count] = ids[i];
+        if (p->mismatch) p->mismatch[g->count] = p->mismatch[i];
+        order[g->count++] = i;
     }
-    g->runs = p->runs;
-    p->runs = NULL;
+    gs_configs_keep(&p->configs, order, g->count);
+    free(order);
+    g->configs = p->configs;
+    g->ids = gs_grow(ids, (size_t)g->count, sizeof *ids);
+    g->mismatch = p->mismatch;
+    p->configs = (gs_configs){0};
+    p->mismatch = NULL;
 }
 
 static int build(const gs_spec *s, gs_pool *p, gs_grid *g, gs_err *e)
@@ -78,12 +96,13 @@ static int build(const gs_spec *s, gs_pool *p, gs_grid *g, gs_err *e)
     if (any_stays(s, p, e) || (s->match.given && gs_match_apply(s, p, e))) return -1;
     set_varying(g, p);
     if (check_runs(s, p, g, e)) return -1;
-    g->duplicates = dedup(p);
+    gs_hash *ids = ids_of(p);
+    g->duplicates = dedup(p, ids);
     set_varying(g, p);
     int runs = 0;
     for (int i = 0; i < p->count; i++) runs += p->fate[i] == GS_STAYS;
     g->formula = gs_formula(s, p, runs);
-    take_runs(g, p);
+    take_runs(g, p, ids);
     return 0;
 }
 
@@ -100,15 +119,4 @@ int gs_grid_expand(const gs_spec *s, gs_grid **out, gs_err *e)
     gs_pool_free(&p);
     *out = g;
     return g ? 0 : -1;
-}
-
-void gs_grid_close(gs_grid **grid)
-{
-    gs_grid *g = *grid;
-    if (!g) return;
-    free(g->runs);
-    free(g->varying);
-    free(g->formula);
-    free(g);
-    *grid = NULL;
 }

@@ -1,4 +1,5 @@
 /* How the number of runs comes about, in the fixed order of the expansion. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "sweep/pool.h"
@@ -35,7 +36,7 @@ static void add_unused(gs_buf *b, const gs_spec *s, const gs_pool *p)
     for (int k = 0; k < GS_KEY_COUNT; k++) {
         bool used = k == GS_TRAIN_DATA_SEED || k == GS_TRAIN_INIT_SEED; /* absent when they equal the seed */
         if (!s->defaults[k].value.set && !s->replaced[k].set && !gs_axis_of(s, (gs_key)k, NULL)) continue;
-        for (int i = 0; i < p->count && !used; i++) used = p->fate[i] == GS_STAYS && p->runs[i].config.v[k].set;
+        for (int i = 0; i < p->count && !used; i++) used = p->fate[i] == GS_STAYS && gs_configs_value(&p->configs, i, (gs_key)k).set;
         if (!used) gs_buf_add(b, "%s applies to no run (it needs: %s)\n", gs_keys[k].name, gs_keys[k].when_text);
     }
 }
@@ -46,7 +47,7 @@ char *gs_formula(const gs_spec *s, const gs_pool *p, int runs)
     gs_buf b = {0};
     for (int i = 0; i < p->count; i++) {
         fates[p->fate[i]]++;
-        matched += p->fate[i] == GS_STAYS && p->runs[i].matched;
+        matched += p->fate[i] == GS_STAYS && p->mismatch && !isnan(p->mismatch[i]);
     }
     add_product(&b, s, p);
     if (s->exclude_count) gs_buf_add(&b, "- %d excluded\n", fates[GS_EXCLUDED]);

@@ -12,8 +12,8 @@
 #include "sweep/pool.h"
 
 typedef struct reference {
-    const gs_config *config; /* borrowed */
-    int64_t count, value;    /* value: of the solved key */
+    int run;              /* of the pool */
+    int64_t count, value; /* value: of the solved key */
 } reference;
 typedef struct solver {
     const gs_spec *s;
@@ -23,6 +23,7 @@ typedef struct solver {
     int varying_count, agree_count, reference_count;
     gs_key varying[GS_KEY_COUNT], agree[GS_KEY_COUNT];
     reference *references; /* (reference_count), owned: those that differ in what matters */
+    gs_classes classes;    /* of the runs but for their seeds: each is looked at once */
 } solver;
 
 static int64_t count_of(const gs_match *m, const gs_config *c)
@@ -58,21 +59,22 @@ static void find_keys(solver *v)
     }
 }
 
-static bool agrees(const solver *v, const gs_config *a, const gs_config *b, bool absent_fits)
+static bool agrees(const solver *v, int a, int b, bool absent_fits)
 {
     for (int i = 0; i < v->agree_count; i++) {
-        gs_value x = a->v[v->agree[i]], y = b->v[v->agree[i]];
-        if (!gs_value_same(v->agree[i], x, y) && !(absent_fits && (!x.set || !y.set))) return false;
+        gs_key key = v->agree[i];
+        gs_value x = gs_configs_value(&v->p->configs, a, key), y = gs_configs_value(&v->p->configs, b, key);
+        if (!gs_value_same(key, x, y) && !(absent_fits && (!x.set || !y.set))) return false;
     }
     return true;
 }
 
-static void add_reference(solver *v, const gs_config *c)
+static void add_reference(solver *v, int run, const gs_config *c)
 {
-    reference new = {c, count_of(v->m, c), gs_int(c, v->m->solve)};
+    reference new = {run, count_of(v->m, c), gs_int(c, v->m->solve)};
     for (int i = 0; i < v->reference_count; i++) {
         const reference *r = &v->references[i];
-        if (r->count == new.count && r->value == new.value && agrees(v, r->config, c, false)) return;
+        if (r->count == new.count && r->value == new.value && agrees(v, r->run, run, false)) return;
     }
     v->references = gs_grow(v->references, (size_t)v->reference_count + 1, sizeof *v->references);
     v->references[v->reference_count++] = new;
@@ -80,23 +82,26 @@ static void add_reference(solver *v, const gs_config *c)
 
 static int find_references(solver *v)
 {
-    char words[256];
-    for (int i = 0; i < v->p->count; i++) {
-        const gs_config *c = &v->p->runs[i].config;
-        if (v->p->fate[i] == GS_EXCLUDED || !gs_match_refers(v->s, c)) continue;
-        gs_run_words(v->s, c, v->varying, v->varying_count, words);
-        if (gs_run_check(v->s, c, v->p->row[i], words, v->e)) return -1;
-        add_reference(v, c);
+    bool *seen = gs_alloc((size_t)v->classes.count, sizeof *seen);
+    int failed = 0;
+    gs_config c;
+    for (int i = 0; i < v->p->count && !failed; i++) {
+        if (v->p->fate[i] == GS_EXCLUDED || seen[v->classes.of[i]] || !gs_match_refers(v->s, v->p, i)) continue;
+        seen[v->classes.of[i]] = true;
+        gs_configs_get(&v->p->configs, i, &c);
+        failed = gs_run_check(v->s, &c, v->p->row[i], v->varying, v->varying_count, v->e);
+        if (!failed) add_reference(v, i, &c);
     }
-    return 0;
+    free(seen);
+    return failed;
 }
 
-static int reference_of(const solver *v, const gs_config *c, const reference **out)
+static int reference_of(const solver *v, int run, const gs_config *c, const reference **out)
 {
     *out = NULL;
     for (int i = 0; i < v->reference_count; i++) {
         const reference *r = &v->references[i];
-        if (!agrees(v, r->config, c, true)) continue;
+        if (!agrees(v, r->run, run, true)) continue;
         if (*out && ((*out)->count != r->count || (v->m->two_thirds && (*out)->value != r->value)))
             return fail(v, c, v->m->reference.where,
                         "two reference runs with different counts fit this run; name more keys in `reference`");
@@ -132,71 +137,66 @@ static int64_t nearest(const gs_match *m, const gs_config *c, int64_t target, in
     return llabs(target - below) <= llabs(above - target) ? (low - 1) * step : low * step;
 }
 
-static int check_within(const solver *v, const gs_run *run, const reference *r, int64_t count)
+static int check_within(const solver *v, const gs_config *c, double mismatch, const reference *r, int64_t count)
 {
     char text[256];
-    if (v->m->within < 0 || fabs(run->mismatch) <= v->m->within) return 0;
+    if (v->m->within < 0 || fabs(mismatch) <= v->m->within) return 0;
     snprintf(text, sizeof text,
              "the best %s is %" PRId64 " with %s %" PRId64 ", %.4g%% from the reference's %" PRId64
              "; within is %.4g%%, so widen it or free another key",
-             gs_keys[v->m->solve].name, gs_int(&run->config, v->m->solve), v->m->count, count, 100 * run->mismatch, r->count,
-             100 * v->m->within);
-    return fail(v, &run->config, v->m->within_where, text);
+             gs_keys[v->m->solve].name, gs_int(c, v->m->solve), v->m->count, count, 100 * mismatch, r->count, 100 * v->m->within);
+    return fail(v, c, v->m->within_where, text);
 }
 
-static int solve(const solver *v, gs_run *run, int row)
+static int solve(const solver *v, gs_pool *p, int run)
 {
     const gs_match *m = v->m;
     const reference *r;
-    char words[256];
-    int64_t most = (int64_t)gs_keys[m->solve].high, step = step_of(m, &run->config);
-    if (reference_of(v, &run->config, &r)) return -1;
-    if (step > most) return fail(v, &run->config, m->where, "no value of the solved key is such a multiple; lower multiple_of");
-    gs_value *value = &run->config.v[m->solve];
+    gs_config c;
+    gs_configs_get(&p->configs, run, &c);
+    int64_t most = (int64_t)gs_keys[m->solve].high, step = step_of(m, &c);
+    if (reference_of(v, run, &c, &r)) return -1;
+    if (step > most) return fail(v, &c, m->where, "no value of the solved key is such a multiple; lower multiple_of");
+    gs_value *value = &c.v[m->solve];
     value->i = m->two_thirds ? r->value * 2 / 3 : most / step * step;
-    gs_run_words(v->s, &run->config, v->varying, v->varying_count, words);
-    if (value->i < 1) return fail(v, &run->config, m->where, "two thirds of the reference's width are less than one unit");
-    if (gs_run_check(v->s, &run->config, row, words, v->e)) return -1;
-    if (!m->two_thirds) value->i = nearest(m, &run->config, r->count, step, most);
-    int64_t count = count_of(m, &run->config);
-    run->matched = true;
-    run->mismatch = (double)(count - r->count) / (double)r->count;
-    return check_within(v, run, r, count);
+    if (value->i < 1) return fail(v, &c, m->where, "two thirds of the reference's width are less than one unit");
+    if (gs_run_check(v->s, &c, p->row[run], v->varying, v->varying_count, v->e)) return -1;
+    if (!m->two_thirds) value->i = nearest(m, &c, r->count, step, most);
+    int64_t count = count_of(m, &c);
+    gs_configs_set(&p->configs, run, m->solve, *value);
+    p->mismatch[run] = (double)(count - r->count) / (double)r->count;
+    return check_within(v, &c, p->mismatch[run], r, count);
 }
 
 /* Runs that differ only in their seed have the same solution. */
-static bool same_but_seed(const gs_config *a, const gs_config *b)
-{
-    for (int k = 0; k < GS_KEY_COUNT; k++)
-        if (k != GS_SEED && !gs_value_same((gs_key)k, a->v[k], b->v[k])) return false;
-    return true;
-}
-
 static int solve_all(const solver *v, gs_pool *p)
 {
-    gs_config before = {0};
-    const gs_run *solved = NULL;
-    for (int i = 0; i < p->count; i++) {
-        gs_run *run = &p->runs[i];
-        if (p->fate[i] != GS_STAYS || !gs_match_changes(v->s, &run->config)) continue;
-        if (solved && same_but_seed(&before, &run->config)) {
-            run->config.v[v->m->solve] = solved->config.v[v->m->solve];
-            run->matched = true;
-            run->mismatch = solved->mismatch;
-            continue;
+    int *solved = gs_alloc((size_t)v->classes.count, sizeof *solved), failed = 0; /* of each class: run + 1, 0: none yet */
+    for (int i = 0; i < p->count && !failed; i++) {
+        int *first = &solved[v->classes.of[i]];
+        if (p->fate[i] != GS_STAYS || !gs_match_changes(v->s, p, i)) continue;
+        if (*first) {
+            gs_configs_set(&p->configs, i, v->m->solve, gs_configs_value(&p->configs, *first - 1, v->m->solve));
+            p->mismatch[i] = p->mismatch[*first - 1];
+        } else {
+            failed = solve(v, p, i);
+            *first = i + 1;
         }
-        before = run->config;
-        if (solve(v, run, p->row[i])) return -1;
-        solved = run;
     }
-    return 0;
+    free(solved);
+    return failed;
 }
 
 int gs_match_apply(const gs_spec *s, gs_pool *p, gs_err *e)
 {
+    const gs_key seed = GS_SEED;
     solver v = {.s = s, .m = &s->match, .p = p, .e = e};
     find_keys(&v);
+    v.classes = gs_configs_classes(&p->configs, &seed, 1);
+    p->mismatch = gs_alloc((size_t)p->count, sizeof *p->mismatch);
+    for (int i = 0; i < p->count; i++) p->mismatch[i] = NAN;
     int failed = find_references(&v) || solve_all(&v, p);
+    gs_classes_free(&v.classes);
     free(v.references);
     return failed ? -1 : 0;
 }

@@ -32,19 +32,20 @@ static int count_rows(const gs_spec *s, int64_t *total, gs_err *e)
 }
 
 /* The row's runs, its first key slowest. */
-static int fill_row(const gs_spec *s, bool with_sets, int row, int at, gs_pool *p)
+static void fill_row(const gs_spec *s, const gs_maker *m, int row, gs_pool *p)
 {
     const gs_selector *r = &s->include[row];
     int64_t size = row_size(r);
-    for (int64_t i = 0; i < size; i++, at++) {
+    gs_config c;
+    for (int64_t i = 0; i < size; i++) {
         gs_config given = {0};
         int64_t rest = i;
         for (int t = r->count - 1; t >= 0; rest /= r->terms[t].count, t--)
             given.v[r->terms[t].key] = r->terms[t].values[rest % r->terms[t].count];
-        gs_run_config(s, with_sets, &given, &p->runs[at].config);
-        p->row[at] = row;
+        gs_maker_config(m, &given, &c);
+        p->row[p->configs.count] = row;
+        gs_configs_add(&p->configs, &c);
     }
-    return at;
 }
 
 static int fill(const gs_spec *s, bool with_sets, gs_pool *p, gs_err *e)
@@ -53,11 +54,14 @@ static int fill(const gs_spec *s, bool with_sets, gs_pool *p, gs_err *e)
     if (gs_product_count(s, with_sets, &product, e)) return -1;
     total = product;
     if (count_rows(s, &total, e)) return -1;
-    *p = (gs_pool){.count = (int)total, .product = (int)product, .runs = gs_alloc((size_t)total + 1, sizeof *p->runs),
-                   .fate = gs_alloc((size_t)total + 1, sizeof *p->fate), .row = gs_alloc((size_t)total + 1, sizeof *p->row)};
-    gs_product_fill(s, with_sets, p);
+    *p = (gs_pool){.count = (int)total, .product = (int)product, .fate = gs_alloc((size_t)total + 1, sizeof *p->fate),
+                   .row = gs_alloc((size_t)total + 1, sizeof *p->row)};
+    gs_configs_reserve(&p->configs, p->count);
+    gs_product_fill(s, with_sets, &p->configs);
     for (int i = 0; i < p->product; i++) p->row[i] = -1;
-    for (int i = 0, at = p->product; i < s->include_count; i++) at = fill_row(s, with_sets, i, at, p);
+    gs_maker m;
+    gs_maker_open(s, with_sets, &m);
+    for (int i = 0; i < s->include_count; i++) fill_row(s, &m, i, p);
     return 0;
 }
 
@@ -68,7 +72,7 @@ static int exclude(const gs_spec *s, bool check, gs_pool *p, gs_err *e)
     for (int x = 0; x < s->exclude_count; x++) {
         bool any = false;
         for (int i = 0; i < p->product; i++) {
-            if (!gs_selects(&s->exclude[x], &p->runs[i].config)) continue;
+            if (!gs_configs_fit(&p->configs, i, &s->exclude[x])) continue;
             any = true;
             p->fate[i] = GS_EXCLUDED;
         }
@@ -82,15 +86,15 @@ void gs_pool_hide(const gs_spec *s, gs_pool *p)
 {
     for (int i = 0; i < p->count; i++)
         for (int f = 0; f < s->filter_count && p->fate[i] == GS_STAYS; f++) {
-            gs_value v = p->runs[i].config.v[s->filters[f].key];
+            gs_value v = gs_configs_value(&p->configs, i, s->filters[f].key);
             if (v.set && !gs_term_has(&s->filters[f], v)) p->fate[i] = GS_HIDDEN;
         }
 }
 
-bool gs_match_refers(const gs_spec *s, const gs_config *c) { return gs_selects(&s->match.reference, c); }
-bool gs_match_changes(const gs_spec *s, const gs_config *c)
+bool gs_match_refers(const gs_spec *s, const gs_pool *p, int run) { return gs_configs_fit(&p->configs, run, &s->match.reference); }
+bool gs_match_changes(const gs_spec *s, const gs_pool *p, int run)
 {
-    return s->match.all_others ? !gs_match_refers(s, c) : gs_selects(&s->match.subject, c);
+    return s->match.all_others ? !gs_match_refers(s, p, run) : gs_configs_fit(&p->configs, run, &s->match.subject);
 }
 
 static int check_match(const gs_spec *s, const gs_pool *p, gs_err *e)
@@ -99,7 +103,7 @@ static int check_match(const gs_spec *s, const gs_pool *p, gs_err *e)
     gs_where at = s->match.reference.where, to = s->match.all_others ? s->match.where : s->match.subject.where;
     for (int i = 0; i < p->count; i++) {
         if (p->fate[i] == GS_EXCLUDED) continue;
-        bool is_reference = gs_match_refers(s, &p->runs[i].config), is_changed = gs_match_changes(s, &p->runs[i].config);
+        bool is_reference = gs_match_refers(s, p, i), is_changed = gs_match_changes(s, p, i);
         if (is_reference && is_changed)
             return gs_error(e, "%s:%d:%d: a run fits both `reference` and `for` of match; make them apart", s->path, to.line, to.column);
         refers = refers || is_reference;
@@ -118,26 +122,29 @@ int gs_pool_make(const gs_spec *s, bool with_sets, gs_pool *out, gs_err *e)
 
 void gs_pool_free(gs_pool *p)
 {
-    free(p->runs);
+    gs_configs_free(&p->configs);
     free(p->fate);
     free(p->row);
+    free(p->mismatch);
     *p = (gs_pool){0};
+}
+
+static bool varies(const gs_pool *p, bool hidden_too, const int64_t *column)
+{
+    int first = -1;
+    for (int i = 0; i < p->count; i++) {
+        if (p->fate[i] != GS_STAYS && !(hidden_too && p->fate[i] == GS_HIDDEN)) continue;
+        if (first < 0) first = i;
+        if (column[i] != column[first]) return true;
+    }
+    return false;
 }
 
 int gs_pool_varying(const gs_pool *p, bool hidden_too, gs_key keys[GS_KEY_COUNT])
 {
     int count = 0;
-    for (int k = 0; k < GS_KEY_COUNT; k++) {
-        const gs_value *first = NULL;
-        for (int i = 0; i < p->count; i++) {
-            if (p->fate[i] != GS_STAYS && !(hidden_too && p->fate[i] == GS_HIDDEN)) continue;
-            const gs_value *v = &p->runs[i].config.v[k];
-            if (!first) first = v;
-            if (gs_value_same((gs_key)k, *first, *v)) continue;
-            keys[count++] = (gs_key)k;
-            break;
-        }
-    }
+    for (int k = 0; k < GS_KEY_COUNT; k++)
+        if (p->configs.columns[k] && varies(p, hidden_too, p->configs.columns[k])) keys[count++] = (gs_key)k;
     return count;
 }
 
@@ -185,11 +192,13 @@ static gs_where best_source(const gs_spec *s, int row, gs_key key, const char *m
     return row >= 0 ? s->include[row].where : (gs_where){1, 1};
 }
 
-int gs_run_check(const gs_spec *s, const gs_config *c, int row, const char *words, gs_err *e)
+int gs_run_check(const gs_spec *s, const gs_config *c, int row, const gs_key *keys, int count, gs_err *e)
 {
     gs_key key = GS_TASK;
     gs_err why;
+    char words[256];
     if (!gs_config_check(c, &key, &why)) return 0;
+    gs_run_words(s, c, keys, count, words);
     gs_where at = best_source(s, row, key, why.text);
     const char *open = *words ? " (run: " : "", *shut = *words ? ")" : "";
     if (!at.line) return gs_error(e, "--set %s: %s%s%s%s", gs_keys[key].name, why.text, open, words, shut);

@@ -9,28 +9,34 @@
 
 typedef struct walk {
     const gs_spec *s;
-    bool with_sets, refused;
+    gs_maker maker;
     int *order;      /* (axis_count): the axes as they are assigned */
     uint32_t *index; /* (axis_count): the value of each axis of this combination, in file order; 0 where it is off */
     bool *on;        /* (axis_count) */
     gs_config given; /* the keys that the combination sets */
     int64_t count;
-    gs_pool *out;     /* NULL: only count */
-    uint32_t *places; /* (count, axis_count): index of every run */
+    gs_configs *out;  /* NULL: only count */
+    uint32_t *places; /* (count, axis_count): index of every run; NULL: they come in file order already */
     gs_err *e;
 } walk;
 
-void gs_run_config(const gs_spec *s, bool with_sets, const gs_config *given, gs_config *out)
+void gs_maker_open(const gs_spec *s, bool with_sets, gs_maker *out)
 {
     gs_config set = {0};
-    for (int k = 0; k < GS_KEY_COUNT; k++) {
-        set.v[k] = s->defaults[k].value;
-        if (with_sets && s->replaced[k].set) set.v[k] = s->replaced[k];
-        if (given->v[k].set) set.v[k] = given->v[k];
+    for (int k = 0; k < GS_KEY_COUNT; k++) set.v[k] = with_sets && s->replaced[k].set ? s->replaced[k] : s->defaults[k].value;
+    out->task = set.v[GS_TASK].set ? (int)set.v[GS_TASK].i : GS_TASK_ADDITION;
+    for (int task = 0; task < GS_TASK_COUNT; task++) {
+        gs_config_defaults(task, &out->start[task]);
+        for (int k = 0; k < GS_KEY_COUNT; k++)
+            if (set.v[k].set && k != GS_TASK) out->start[task].v[k] = set.v[k];
     }
-    gs_config_defaults(set.v[GS_TASK].set ? (int)set.v[GS_TASK].i : GS_TASK_ADDITION, out);
+}
+
+void gs_maker_config(const gs_maker *m, const gs_config *given, gs_config *out)
+{
+    *out = m->start[given->v[GS_TASK].set ? (int)given->v[GS_TASK].i : m->task];
     for (int k = 0; k < GS_KEY_COUNT; k++)
-        if (set.v[k].set) out->v[k] = set.v[k];
+        if (given->v[k].set) out->v[k] = given->v[k];
     gs_config_canonical(out);
 }
 
@@ -38,7 +44,7 @@ static bool is_on(const walk *w, const gs_axis *a)
 {
     gs_config c;
     if (!a->when.count) return true;
-    gs_run_config(w->s, w->with_sets, &w->given, &c);
+    gs_maker_config(&w->maker, &w->given, &c);
     return gs_selects(&a->when, &c);
 }
 
@@ -58,9 +64,10 @@ static int on_combination(walk *w)
 {
     int64_t at = w->count++;
     if (w->out) {
-        gs_run_config(w->s, w->with_sets, &w->given, &w->out->runs[at].config);
-        memcpy(w->places + at * w->s->axis_count, w->index, (size_t)w->s->axis_count * sizeof *w->index);
-        w->out->runs[at].index = (int)at;
+        gs_config c;
+        gs_maker_config(&w->maker, &w->given, &c);
+        gs_configs_add(w->out, &c);
+        if (w->places) memcpy(w->places + at * w->s->axis_count, w->index, (size_t)w->s->axis_count * sizeof *w->index);
         return 0;
     }
     if (w->count > GS_RUNS_MOST)
@@ -89,10 +96,10 @@ static void open_walk(walk *w, const gs_spec *s, bool with_sets)
 {
     size_t n = (size_t)s->axis_count + 1;
     *w = (walk){.s = s,
-                .with_sets = with_sets,
                 .order = gs_alloc(n, sizeof *w->order),
                 .index = gs_alloc(n, sizeof *w->index),
                 .on = gs_alloc(n, sizeof *w->on)};
+    gs_maker_open(s, with_sets, &w->maker);
     int at = 0;
     for (int conditional = 0; conditional < 2; conditional++)
         for (int i = 0; i < s->axis_count; i++)
@@ -124,20 +131,31 @@ static int by_place(const void *a, const void *b, void *context)
 {
     const walk *w = context;
     size_t n = (size_t)w->s->axis_count;
-    const uint32_t *p = w->places + (size_t)((const gs_run *)a)->index * n, *q = w->places + (size_t)((const gs_run *)b)->index * n;
+    const uint32_t *p = w->places + (size_t)*(const int *)a * n, *q = w->places + (size_t)*(const int *)b * n;
     for (size_t i = 0; i < n; i++)
         if (p[i] != q[i]) return p[i] < q[i] ? -1 : 1;
     return 0;
 }
 
-void gs_product_fill(const gs_spec *s, bool with_sets, gs_pool *p)
+static void put_in_file_order(walk *w, gs_configs *out)
+{
+    int *order = gs_alloc((size_t)out->count, sizeof *order);
+    for (int i = 0; i < out->count; i++) order[i] = i;
+    qsort_r(order, (size_t)out->count, sizeof *order, by_place, w);
+    gs_configs_keep(out, order, out->count);
+    free(order);
+}
+
+void gs_product_fill(const gs_spec *s, bool with_sets, gs_configs *out)
 {
     walk w;
-    if (!p->product) return;
+    bool conditional = false;
+    if (!s->axis_count && s->include_count) return;
     open_walk(&w, s, with_sets);
-    w.out = p;
-    w.places = gs_alloc((size_t)p->product * (size_t)s->axis_count + 1, sizeof *w.places);
+    w.out = out;
+    for (int i = 0; i < s->axis_count; i++) conditional = conditional || s->axes[i].when.count;
+    if (conditional) w.places = gs_alloc((size_t)out->capacity * (size_t)s->axis_count + 1, sizeof *w.places);
     visit(&w, 0);
-    qsort_r(p->runs, (size_t)p->product, sizeof *p->runs, by_place, &w);
+    if (conditional) put_in_file_order(&w, out);
     close_walk(&w);
 }

@@ -245,3 +245,12 @@ bool gs_selects(const gs_selector *s, const gs_config *c)
         if (!c->v[s->terms[i].key].set || !gs_term_has(&s->terms[i], c->v[s->terms[i].key])) return false;
     return true;
 }
+
+bool gs_configs_fit(const gs_configs *configs, int index, const gs_selector *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        gs_value v = gs_configs_value(configs, index, s->terms[i].key);
+        if (!v.set || !gs_term_has(&s->terms[i], v)) return false;
+    }
+    return true;
+}

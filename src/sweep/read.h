@@ -36,4 +36,5 @@ int gs_read_values(const gs_reader *r, gs_key key, const gs_node *n, gs_term *ou
 int gs_read_selector(const gs_reader *r, const gs_node *n, const char *what, gs_selector *out);
 void gs_selector_free(gs_selector *s);
 bool gs_term_has(const gs_term *t, gs_value v);
+bool gs_configs_fit(const gs_configs *configs, int index, const gs_selector *s); /* gs_selects on one of them */
 #endif

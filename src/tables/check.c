@@ -88,14 +88,16 @@ static gs_keyset task_keys(void)
 static bool any_run_gives(const gs_context *c, const gs_metric_name *m)
 {
     gs_keyset keys = task_keys();
-    const gs_config *refused = NULL; /* the last task that has no such stratum: opening one is not cheap */
+    gs_run refused = {NULL, 0}; /* the last task that has no such stratum: opening one is not cheap */
+    gs_config config;
     for (int i = 0; i < c->grid->count; i++) {
-        const gs_config *config = &c->grid->runs[i].config;
-        if (!checkpoint_fits(m, config) || !subject_fits(m, config)) continue;
+        gs_run run = {c->grid, i};
+        gs_run_config(run, &config);
+        if (!checkpoint_fits(m, &config) || !subject_fits(m, &config)) continue;
         if (!*m->stratum) return true;
-        if (refused && gs_keys_compare(&keys, refused, config) == 0) continue;
-        if (stratum_fits(m, config)) return true;
-        refused = config;
+        if (refused.grid && gs_keys_compare(&keys, refused, run) == 0) continue;
+        if (stratum_fits(m, &config)) return true;
+        refused = run;
     }
     return false;
 }
@@ -132,7 +134,7 @@ static int check_x(const gs_context *c, const gs_table_spec *t, gs_err *e)
     const char *name = gs_keys[t->x].name;
     bool any = false;
     for (int i = 0; i < c->grid->count; i++) {
-        gs_value v = c->grid->runs[i].config.v[t->x];
+        gs_value v = gs_run_value((gs_run){c->grid, i}, t->x);
         if (v.set && (gs_keys[t->x].type == GS_TYPE_REAL ? v.r <= 0 : v.i <= 0))
             return gs_table_error(c, t, e, "%s is 0 or less in a run. The slope against log2 of `x` needs values above 0.", name);
         any = any || v.set;
@@ -148,7 +150,7 @@ int gs_table_verify(const gs_context *c, const gs_table_spec *t, gs_err *e)
     if (t->kind == GS_TABLE_SCALING && check_x(c, t, e)) return -1;
     gs_point *points = gs_alloc((size_t)c->grid->count + 1, sizeof *points);
     static const gs_metrics will_be = {0};
-    for (int i = 0; i < c->grid->count; i++) points[i] = (gs_point){.run = &c->grid->runs[i], .metrics = &will_be};
+    for (int i = 0; i < c->grid->count; i++) points[i] = (gs_point){.run = {c->grid, i}, .metrics = &will_be};
     gs_frame f;
     int result = gs_frame_open(c, t, points, c->grid->count, &f, e);
     if (result == 0) {

@@ -96,7 +96,7 @@ static gs_cell estimate_cell(gs_sample s, const gs_metric_name *m)
 static bool is_baseline(const gs_frame *f, int group)
 {
     for (int i = 0; i < f->groups[group].count; i++)
-        if (!gs_selects(&f->spec->baseline, &f->groups[group].at[i]->run->config)) return false;
+        if (!gs_run_fits(f->groups[group].at[i]->run, &f->spec->baseline)) return false;
     return true;
 }
 
@@ -105,7 +105,7 @@ static void fill_row(gs_table *t, const gs_frame *f, int group, const measure *m
     gs_side s;
     gs_side_open(f, group, &s);
     int first = f->by.count;
-    gs_table_key_cells(t, group, &f->by, &s.runs.at[0]->run->config);
+    gs_table_key_cells(t, group, &f->by, s.runs.at[0]->run);
     *gs_table_cell(t, group, first + PARAMS_TOTAL) = count_cell(&s.runs, offsetof(gs_counts, params_total));
     *gs_table_cell(t, group, first + PARAMS_ACTIVE) = count_cell(&s.runs, offsetof(gs_counts, params_active));
     *gs_table_cell(t, group, first + FLOPS) = count_cell(&s.runs, offsetof(gs_counts, flops_per_token));

@@ -27,22 +27,23 @@ static int compare_value(gs_key key, gs_value a, gs_value b)
     return (a.i > b.i) - (a.i < b.i);
 }
 
-int gs_keys_compare(const gs_keyset *k, const gs_config *a, const gs_config *b)
+int gs_keys_compare(const gs_keyset *k, gs_run a, gs_run b)
 {
     for (int i = 0; i < k->count; i++) {
-        int order = compare_value(k->at[i], a->v[k->at[i]], b->v[k->at[i]]);
+        int order = compare_value(k->at[i], gs_run_value(a, k->at[i]), gs_run_value(b, k->at[i]));
         if (order) return order;
     }
     return 0;
 }
 
-void gs_keys_text(const gs_keyset *k, const gs_config *c, gs_buf *out)
+void gs_keys_text(const gs_keyset *k, gs_run r, gs_buf *out)
 {
     char text[64];
     bool first = true;
     for (int i = 0; i < k->count; i++) {
-        if (!c->v[k->at[i]].set) continue;
-        gs_buf_add(out, "%s%s %s", first ? "" : ", ", gs_keys[k->at[i]].name, gs_value_text(k->at[i], c->v[k->at[i]], text));
+        gs_value v = gs_run_value(r, k->at[i]);
+        if (!v.set) continue;
+        gs_buf_add(out, "%s%s %s", first ? "" : ", ", gs_keys[k->at[i]].name, gs_value_text(k->at[i], v, text));
         first = false;
     }
     if (first) gs_buf_add(out, "all runs");
@@ -53,7 +54,7 @@ void gs_keys_text(const gs_keyset *k, const gs_config *c, gs_buf *out)
 static int by_keys_then_plan(const void *a, const void *b, void *keys)
 {
     const gs_point *p = *(const gs_point *const *)a, *q = *(const gs_point *const *)b;
-    int order = gs_keys_compare(keys, &p->run->config, &q->run->config);
+    int order = gs_keys_compare(keys, p->run, q->run);
     return order ? order : (p > q) - (p < q); /* points lie in plan order */
 }
 
@@ -72,14 +73,14 @@ static gs_points copy_points(const gs_points *p)
 int gs_points_block(const gs_points *p, int at, const gs_keyset *keys)
 {
     int n = 1;
-    while (at + n < p->count && gs_keys_compare(keys, &p->at[at]->run->config, &p->at[at + n]->run->config) == 0) n++;
+    while (at + n < p->count && gs_keys_compare(keys, p->at[at]->run, p->at[at + n]->run) == 0) n++;
     return n;
 }
 
 bool gs_points_spread(const gs_points *p, const gs_keyset *keys)
 {
     for (int i = 1; i < p->count; i++)
-        if (gs_keys_compare(keys, &p->at[0]->run->config, &p->at[i]->run->config)) return true;
+        if (gs_keys_compare(keys, p->at[0]->run, p->at[i]->run)) return true;
     return false;
 }
 
@@ -127,7 +128,7 @@ static const gs_keyset only_seed = {1, {GS_SEED}};
 static bool absent(const gs_points *p, gs_key key)
 {
     for (int i = 0; i < p->count; i++)
-        if (p->at[i]->run->config.v[key].set) return false;
+        if (gs_run_value(p->at[i]->run, key).set) return false;
     return true;
 }
 
@@ -171,15 +172,15 @@ void gs_side_close(gs_side *s)
     *s = (gs_side){0};
 }
 
-int gs_side_find(const gs_side *s, const gs_keyset *keys, const gs_config *c)
+int gs_side_find(const gs_side *s, const gs_keyset *keys, gs_run r)
 {
     int low = 0, high = s->against.count;
     while (low < high) {
         int middle = (low + high) / 2;
-        if (gs_keys_compare(keys, &s->against.at[middle]->run->config, c) < 0) low = middle + 1;
+        if (gs_keys_compare(keys, s->against.at[middle]->run, r) < 0) low = middle + 1;
         else high = middle;
     }
-    return low < s->against.count && gs_keys_compare(keys, &s->against.at[low]->run->config, c) == 0 ? low : -1;
+    return low < s->against.count && gs_keys_compare(keys, s->against.at[low]->run, r) == 0 ? low : -1;
 }
 
 /* -- checks --------------------------------------------------------------------------------------------------- */
@@ -194,19 +195,20 @@ static void name_keys(const gs_keyset *k, gs_buf *out)
 
 /* The varying keys in which two runs of one (matched keys, seed) differ: what the user has to add. Keys that one of the runs
  * does not have follow from the others and are named only when there are no others. */
-static gs_keyset differing(const gs_frame *f, const gs_config *a, const gs_config *b)
+static gs_keyset differing(const gs_frame *f, gs_run a, gs_run b)
 {
     gs_keyset all = {0}, both = {0};
     for (int i = 0; i < f->arm.count; i++) {
         gs_key key = f->arm.at[i];
-        if (compare_value(key, a->v[key], b->v[key]) == 0) continue;
+        gs_value x = gs_run_value(a, key), y = gs_run_value(b, key);
+        if (compare_value(key, x, y) == 0) continue;
         gs_keys_add(&all, key);
-        if (a->v[key].set && b->v[key].set) gs_keys_add(&both, key);
+        if (x.set && y.set) gs_keys_add(&both, key);
     }
     return both.count ? both : all;
 }
 
-static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, const gs_config *a, const gs_config *b, bool baseline,
+static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, gs_run a, gs_run b, bool baseline,
                           gs_err *e)
 {
     gs_keyset keys = differing(f, a, b);
@@ -231,26 +233,26 @@ static int check_single(const gs_frame *f, const gs_side *s, bool baseline, gs_e
     keys = joined(&keys, &pool);
     const gs_points *p = baseline ? &s->against : &s->runs;
     for (int i = 1; i < p->count; i++) {
-        const gs_config *a = &p->at[i - 1]->run->config, *b = &p->at[i]->run->config;
+        gs_run a = p->at[i - 1]->run, b = p->at[i]->run;
         if (gs_keys_compare(&keys, a, b) == 0) return refuse_pooling(f, &s->matched, a, b, baseline, e);
     }
     return 0;
 }
 
-static int check_partner(const gs_frame *f, const gs_side *s, const gs_config *c, gs_err *e)
+static int check_partner(const gs_frame *f, const gs_side *s, gs_run r, gs_err *e)
 {
-    if (gs_side_find(s, &s->matched, c) >= 0) return 0;
+    if (gs_side_find(s, &s->matched, r) >= 0) return 0;
     gs_keyset missing = {0};
     for (int k = 0; k < s->matched.count; k++) {
         gs_keyset one = {1, {s->matched.at[k]}};
         int i = 0;
-        while (i < s->against.count && gs_keys_compare(&one, &s->against.at[i]->run->config, c)) i++;
+        while (i < s->against.count && gs_keys_compare(&one, s->against.at[i]->run, r)) i++;
         if (i == s->against.count) gs_keys_add(&missing, one.at[0]);
     }
     if (!missing.count) missing = s->matched;
     gs_buf row = {0}, values = {0}, names = {0};
-    gs_keys_text(&f->by, c, &row);
-    gs_keys_text(&missing, c, &values);
+    gs_keys_text(&f->by, r, &row);
+    gs_keys_text(&missing, r, &values);
     name_keys(&missing, &names);
     gs_table_error(f->context, f->spec, e,
                    "row %s has no baseline to be compared with: no run of it has %s. Name %s in `baseline`, or add such runs.",
@@ -266,7 +268,7 @@ static int check_group(const gs_frame *f, int group, gs_err *e)
     int result = check_single(f, &s, false, e);
     if (result == 0 && s.against.count) result = check_single(f, &s, true, e);
     for (int i = 0; result == 0 && s.against.count && !f->context->narrowed && i < s.runs.count; i++)
-        result = check_partner(f, &s, &s.runs.at[i]->run->config, e);
+        result = check_partner(f, &s, s.runs.at[i]->run, e);
     gs_side_close(&s);
     return result;
 }
@@ -276,13 +278,13 @@ static void collect(gs_frame *f, const gs_point *points, int count)
     f->all.at = gs_alloc((size_t)count + 1, sizeof *f->all.at);
     f->baseline.at = gs_alloc((size_t)count + 1, sizeof *f->baseline.at);
     for (int i = 0; i < count; i++) {
-        const gs_config *c = &points[i].run->config;
-        if (f->spec->kind == GS_TABLE_SCALING && !c->v[f->spec->x].set) {
+        gs_run run = points[i].run;
+        if (f->spec->kind == GS_TABLE_SCALING && !gs_run_value(run, f->spec->x).set) {
             f->without_x++;
             continue;
         }
         f->all.at[f->all.count++] = &points[i];
-        if (f->spec->baseline.count && gs_selects(&f->spec->baseline, c)) f->baseline.at[f->baseline.count++] = &points[i];
+        if (f->spec->baseline.count && gs_run_fits(run, &f->spec->baseline)) f->baseline.at[f->baseline.count++] = &points[i];
     }
 }
 

@@ -71,7 +71,7 @@ static gs_keyset set_keys(const gs_entry *entries, int count)
     gs_keyset out = {0};
     for (int key = 0; key < GS_KEY_COUNT; key++)
         for (int i = 0; i < count; i++)
-            if (entries[i].planned->run->config.v[key].set) {
+            if (gs_run_value(entries[i].run, key).set) {
                 gs_keys_add(&out, key);
                 break;
             }
@@ -89,13 +89,13 @@ static void add_head(const gs_keyset *keys, const metric_list *names, gs_buf *ou
 
 static void add_run(const gs_entry *entry, const gs_keyset *keys, const metric_list *names, gs_buf *out)
 {
-    const gs_run *run = entry->planned->run;
+    gs_run run = entry->run;
     const gs_record *record = entry->record;
     char text[64], real[32];
-    gs_buf_add(out, "%s,%s,", run->id, !record ? "todo" : record->ok ? "done" : "failed");
+    gs_buf_add(out, "%s,%s,", gs_run_id(run, text), !record ? "todo" : record->ok ? "done" : "failed");
     if (record && !record->ok) gs_csv_field(record->reason, out);
-    for (int k = 0; k < keys->count; k++) gs_buf_add(out, ",%s", gs_value_text(keys->at[k], run->config.v[keys->at[k]], text));
-    add_counts(&entry->planned->counts, out);
+    for (int k = 0; k < keys->count; k++) gs_buf_add(out, ",%s", gs_value_text(keys->at[k], gs_run_value(run, keys->at[k]), text));
+    add_counts(entry->counts, out);
     metric_list own = sorted_metrics(record ? &record->metrics : &(gs_metrics){0});
     for (size_t k = 0, at = 0; k < names->count; k++) {
         gs_buf_add(out, ",");

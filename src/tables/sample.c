@@ -33,9 +33,9 @@ static double pooled(const gs_points *p, int at, int n, const char *metric)
     return sum / n;
 }
 
-static double baseline_value(const gs_side *s, const gs_keyset *keys, const gs_config *c, const char *metric)
+static double baseline_value(const gs_side *s, const gs_keyset *keys, gs_run r, const char *metric)
 {
-    int at = gs_side_find(s, keys, c);
+    int at = gs_side_find(s, keys, r);
     return at < 0 ? NAN : pooled(&s->against, at, gs_points_block(&s->against, at, keys), metric);
 }
 
@@ -48,7 +48,7 @@ static double seed_value(const gs_side *s, int at, int n, const char *metric, bo
     for (int i = at, m; i < at + n; i += m, parts++) {
         m = gs_points_block(&s->runs, i, &keys);
         sum += pooled(&s->runs, i, m, metric);
-        if (difference) sum -= baseline_value(s, &keys, &s->runs.at[i]->run->config, metric);
+        if (difference) sum -= baseline_value(s, &keys, s->runs.at[i]->run, metric);
     }
     return sum / parts;
 }
@@ -91,10 +91,13 @@ bool gs_side_mismatch(const gs_side *s, double *out)
     bool found = false;
     for (int i = 0; i < s->runs.count; i++) {
         const gs_point *p = s->runs.at[i];
-        int at = p->run->matched ? -1 : gs_side_find(s, &s->matched, &p->run->config);
-        if (!p->run->matched && (at < 0 || s->against.at[at]->counts->params_total == 0)) continue;
-        double base = at < 0 ? 1 : (double)s->against.at[at]->counts->params_total;
-        double mismatch = p->run->matched ? p->run->mismatch : ((double)p->counts->params_total - base) / base;
+        double mismatch;
+        if (!gs_run_matched(p->run, &mismatch)) {
+            int at = gs_side_find(s, &s->matched, p->run);
+            double base = at < 0 ? 0 : (double)s->against.at[at]->counts->params_total;
+            if (base == 0) continue;
+            mismatch = ((double)p->counts->params_total - base) / base;
+        }
         if (!found || fabs(mismatch) > fabs(*out)) *out = mismatch;
         found = true;
     }

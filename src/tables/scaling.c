@@ -4,9 +4,9 @@
 
 #include "tables/table.h"
 
-static double number(gs_key key, const gs_config *c)
+static double number(gs_key key, gs_run run)
 {
-    return gs_keys[key].type == GS_TYPE_REAL ? c->v[key].r : (double)c->v[key].i;
+    return gs_keys[key].type == GS_TYPE_REAL ? gs_run_value(run, key).r : (double)gs_run_value(run, key).i;
 }
 
 /* Exact for powers of two. */
@@ -31,9 +31,9 @@ static int by_series_then_x(const void *a, const void *b)
     return (p->x > q->x) - (p->x < q->x);
 }
 
-static const gs_config *group_config(const gs_frame *f, int group)
+static gs_run group_run(const gs_frame *f, int group)
 {
-    return &f->groups[group].at[0]->run->config;
+    return f->groups[group].at[0]->run;
 }
 
 static placed *place_rows(const gs_frame *f, const gs_keyset *series)
@@ -41,8 +41,8 @@ static placed *place_rows(const gs_frame *f, const gs_keyset *series)
     placed *rows = gs_alloc((size_t)f->group_count + 1, sizeof *rows);
     for (int g = 0; g < f->group_count; g++) {
         int first = 0; /* the series is named by its first group */
-        while (gs_keys_compare(series, group_config(f, first), group_config(f, g))) first++;
-        rows[g] = (placed){g, first, number(f->spec->x, group_config(f, g))};
+        while (gs_keys_compare(series, group_run(f, first), group_run(f, g))) first++;
+        rows[g] = (placed){g, first, number(f->spec->x, group_run(f, g))};
     }
     if (f->group_count) qsort(rows, (size_t)f->group_count, sizeof *rows, by_series_then_x);
     return rows;
@@ -126,7 +126,7 @@ void gs_scaling_make(const gs_frame *f, gs_table *out)
         for (int k = 0; k < f->spec->metric_count; k++) fill_series(out, f, rows, r, n, f->spec->metrics[k], metrics + 2 * k);
     }
     for (int r = 0; r < f->group_count; r++) {
-        gs_table_key_cells(out, r, &f->by, group_config(f, rows[r].group));
+        gs_table_key_cells(out, r, &f->by, group_run(f, rows[r].group));
         gs_table_seed_cells(out, r, f->by.count, f, rows[r].group, group_seeds(f, rows[r].group));
     }
     const char *x = gs_keys[f->spec->x].name;

@@ -7,9 +7,9 @@
 static int by_arm_then_seed(const void *a, const void *b, void *keys)
 {
     const gs_point *p = *(const gs_point *const *)a, *q = *(const gs_point *const *)b;
-    int order = gs_keys_compare(keys, &p->run->config, &q->run->config);
+    int order = gs_keys_compare(keys, p->run, q->run);
     if (order) return order;
-    int64_t s = p->run->config.v[GS_SEED].i, t = q->run->config.v[GS_SEED].i;
+    int64_t s = gs_run_value(p->run, GS_SEED).i, t = gs_run_value(q->run, GS_SEED).i;
     return (s > t) - (s < t);
 }
 
@@ -25,7 +25,7 @@ static int64_t *seeds_with_results(const gs_points *all, int *count)
     int64_t *seeds = gs_alloc((size_t)all->count + 1, sizeof *seeds);
     int n = 0;
     for (int i = 0; i < all->count; i++)
-        if (all->at[i]->metrics) seeds[n++] = all->at[i]->run->config.v[GS_SEED].i;
+        if (all->at[i]->metrics) seeds[n++] = gs_run_value(all->at[i]->run, GS_SEED).i;
     if (n) qsort(seeds, (size_t)n, sizeof *seeds, by_number);
     *count = 0;
     for (int i = 0; i < n; i++)
@@ -39,8 +39,8 @@ static int lacking(const gs_point **arm, int n, const int64_t *seeds, int seed_c
     int at = 0, lacks = 0;
     for (int k = 0; k < seed_count; k++) {
         bool have = false;
-        for (; at < n && arm[at]->run->config.v[GS_SEED].i <= seeds[k]; at++)
-            have = arm[at]->metrics && arm[at]->run->config.v[GS_SEED].i == seeds[k];
+        for (; at < n && gs_run_value(arm[at]->run, GS_SEED).i <= seeds[k]; at++)
+            have = arm[at]->metrics && gs_run_value(arm[at]->run, GS_SEED).i == seeds[k];
         if (have) continue;
         if (list && lacks < 8) gs_buf_add(list, "%s%lld", lacks ? ", " : "", (long long)seeds[k]);
         if (list && lacks == 8) gs_buf_add(list, ", ...");
@@ -49,19 +49,19 @@ static int lacking(const gs_point **arm, int n, const int64_t *seeds, int seed_c
     return lacks;
 }
 
-/* The first arm among the points that lacks a seed: its config, and the list of what it lacks; NULL: none does. */
-static const gs_config *first_lacking(const gs_frame *f, const gs_points *points, gs_buf *list, int *lacks)
+/* The first arm among the points that lacks a seed, and the list of what it lacks; NULL: none does. */
+static const gs_point *first_lacking(const gs_frame *f, const gs_points *points, gs_buf *list, int *lacks)
 {
     int seed_count;
     int64_t *seeds = seeds_with_results(&f->all, &seed_count);
     gs_points sorted = {points->count, gs_alloc((size_t)points->count + 1, sizeof *sorted.at)};
     memcpy(sorted.at, points->at, (size_t)points->count * sizeof *sorted.at);
     qsort_r(sorted.at, (size_t)sorted.count, sizeof *sorted.at, by_arm_then_seed, (void *)(uintptr_t)&f->arm);
-    const gs_config *found = NULL;
+    const gs_point *found = NULL;
     for (int at = 0, n; !found && at < sorted.count; at += n) {
         n = gs_points_block(&sorted, at, &f->arm);
         *lacks = lacking(sorted.at + at, n, seeds, seed_count, list);
-        if (*lacks) found = &sorted.at[at]->run->config;
+        if (*lacks) found = sorted.at[at];
     }
     free(sorted.at);
     free(seeds);
@@ -77,7 +77,7 @@ bool gs_group_whole(const gs_frame *f, int group)
 int gs_frame_seeds_equal(const gs_frame *f, gs_err *e)
 {
     gs_buf row = {0}, list = {0};
-    const gs_config *arm = NULL;
+    const gs_point *arm = NULL;
     int lacks = 0;
     for (int g = 0; g < f->group_count && !arm; g++) {
         arm = first_lacking(f, &f->groups[g], &list, &lacks);
@@ -85,7 +85,7 @@ int gs_frame_seeds_equal(const gs_frame *f, gs_err *e)
         gs_keyset keys = f->by;
         bool arms = gs_points_spread(&f->groups[g], &f->arm); /* else the row's keys say all */
         for (int k = 0; arms && k < f->arm.count; k++) gs_keys_add(&keys, f->arm.at[k]);
-        gs_keys_text(&keys, arm, &row);
+        gs_keys_text(&keys, arm->run, &row);
         gs_table_error(f->context, f->spec, e,
                        f->all.at[0]->counts
                            ? "row %s has no result for seed%s %s, which other rows have. Finish or retry those runs, or give "

@@ -65,10 +65,10 @@ void gs_table_key_columns(gs_table *t, const gs_keyset *keys)
 }
 
 /* The first cells of a row are its keys; an absent key is an empty cell. */
-void gs_table_key_cells(gs_table *t, int row, const gs_keyset *keys, const gs_config *c)
+void gs_table_key_cells(gs_table *t, int row, const gs_keyset *keys, gs_run run)
 {
     for (int k = 0; k < keys->count; k++) {
-        gs_value v = c->v[keys->at[k]];
+        gs_value v = gs_run_value(run, keys->at[k]);
         gs_cell *cell = gs_table_cell(t, row, k);
         gs_type type = gs_keys[keys->at[k]].type;
         char text[64];

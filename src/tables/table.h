@@ -19,7 +19,7 @@ int gs_table_error(const gs_context *c, const gs_table_spec *t, gs_err *e, const
 /* -- pooling.c: which runs are a row, and which run of the baseline each one meets ----------------------------- */
 
 typedef struct gs_point {
-    const gs_run *run;
+    gs_run run;
     const gs_counts *counts;   /* NULL: before anything ran */
     const gs_metrics *metrics; /* NULL: failed, or not there yet */
     bool failed;
@@ -64,8 +64,8 @@ void gs_side_open(const gs_frame *f, int group, gs_side *out);
 void gs_side_close(gs_side *s);
 int gs_points_block(const gs_points *p, int at, const gs_keyset *keys); /* how many points from `at` on agree in the keys */
 bool gs_points_spread(const gs_points *p, const gs_keyset *keys); /* they do not all agree in the keys */
-/* Where in s->against the runs begin that agree with c in the keys, a prefix of its order; -1: there are none. */
-int gs_side_find(const gs_side *s, const gs_keyset *keys, const gs_config *c);
+/* Where in s->against the runs begin that agree with r in the keys, a prefix of its order; -1: there are none. */
+int gs_side_find(const gs_side *s, const gs_keyset *keys, gs_run r);
 
 /* sample.c: one number per seed: the mean over the matched keys of the means over the pooled ones. A seed counts only where
  * all its runs have the number. */
@@ -80,10 +80,10 @@ gs_sample gs_sample_differences(const gs_side *s, const char *metric); /* from t
 bool gs_side_mismatch(const gs_side *s, double *out);
 int gs_side_seeds(const gs_side *s); /* seeds with all their results */
 
-int gs_keys_compare(const gs_keyset *k, const gs_config *a, const gs_config *b); /* < 0, 0, > 0; an absent key is below all */
+int gs_keys_compare(const gs_keyset *k, gs_run a, gs_run b); /* < 0, 0, > 0; an absent key is below all */
 bool gs_keys_have(const gs_keyset *k, gs_key key);
 void gs_keys_add(gs_keyset *k, gs_key key);
-void gs_keys_text(const gs_keyset *k, const gs_config *c, gs_buf *out); /* "ffn.kind moe, ffn.width 256"; absent keys are left out */
+void gs_keys_text(const gs_keyset *k, gs_run r, gs_buf *out); /* "ffn.kind moe, ffn.width 256"; absent keys are left out */
 
 /* -- a table in memory ---------------------------------------------------------------------------------------- */
 
@@ -133,7 +133,7 @@ gs_cell *gs_table_cell(gs_table *t, int row, int column);
 void gs_table_note(gs_table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void gs_table_close(gs_table *t);
 void gs_table_key_columns(gs_table *t, const gs_keyset *keys);
-void gs_table_key_cells(gs_table *t, int row, const gs_keyset *keys, const gs_config *c);
+void gs_table_key_cells(gs_table *t, int row, const gs_keyset *keys, gs_run run);
 gs_column *gs_table_metric_column(gs_table *t, const gs_metric_name *m, const char *metric, const char *change);
 gs_estimate gs_estimate_of(const gs_sample *s, double scale);
 void gs_table_seed_columns(gs_table *t);

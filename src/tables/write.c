@@ -46,13 +46,17 @@ static void add_default_metric(gs_table_spec *t, const char *metric)
 static bool follows(const gs_grid *g, gs_key key)
 {
     gs_keyset one = {1, {key}};
-    const gs_config *first = NULL;
+    int first = -1;
+    gs_config c;
     for (int i = 0; i < g->count; i++) {
-        const gs_config *c = &g->runs[i].config;
-        if (!c->v[key].set && gs_keys[key].when(c)) return false;
-        if (!c->v[key].set) continue;
-        if (first && gs_keys_compare(&one, first, c)) return false;
-        first = c;
+        gs_run run = {g, i};
+        if (gs_run_value(run, key).set) {
+            if (first >= 0 && gs_keys_compare(&one, (gs_run){g, first}, run)) return false;
+            first = i;
+            continue;
+        }
+        gs_run_config(run, &c);
+        if (gs_keys[key].when(&c)) return false;
     }
     return true;
 }
@@ -142,7 +146,7 @@ static gs_point *points_of(const gs_entry *entries, int count)
     gs_point *points = gs_alloc((size_t)count + 1, sizeof *points);
     for (int i = 0; i < count; i++) {
         const gs_record *r = entries[i].record;
-        points[i] = (gs_point){entries[i].planned->run, &entries[i].planned->counts, r && r->ok ? &r->metrics : NULL, r && !r->ok};
+        points[i] = (gs_point){entries[i].run, entries[i].counts, r && r->ok ? &r->metrics : NULL, r && !r->ok};
     }
     return points;
 }

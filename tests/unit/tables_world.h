@@ -1,6 +1,7 @@
 /* Grids and records made by hand, for the tests of the tables. */
 #ifndef GS_TESTS_TABLES_WORLD_H
 #define GS_TESTS_TABLES_WORLD_H
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,9 @@ enum { RUNS_MOST = 64 };
 
 typedef struct world {
     gs_grid grid;
-    gs_run runs[RUNS_MOST];
+    gs_config configs[RUNS_MOST]; /* settle() makes the grid of them */
+    gs_hash ids[RUNS_MOST];
+    double mismatch[RUNS_MOST];
     gs_key varying[GS_KEY_COUNT];
     gs_counts counts[RUNS_MOST];
     gs_metrics metrics[RUNS_MOST];
@@ -22,30 +25,38 @@ typedef struct world {
 static inline void open_world(world *w)
 {
     memset(w, 0, sizeof *w);
-    w->grid = (gs_grid){.runs = w->runs, .varying = w->varying};
+    w->grid = (gs_grid){.ids = w->ids, .mismatch = w->mismatch, .varying = w->varying};
     w->context = (gs_context){.path = "s.yaml", .grid = &w->grid, .ablate = GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO)};
 }
 
 static inline void close_world(world *w)
 {
     for (int i = 0; i < w->grid.count; i++) gs_metrics_free(&w->metrics[i]);
+    gs_configs_free(&w->grid.configs);
+}
+
+/* Once more after a test has changed a config. */
+static inline void settle(world *w)
+{
+    gs_configs_free(&w->grid.configs);
+    for (int i = 0; i < w->grid.count; i++) gs_configs_add(&w->grid.configs, &w->configs[i]);
 }
 
 /* One more run; its parameters follow from its width so that mismatches are round. */
 static inline gs_config *add_run(world *w, int kind, int64_t width, int64_t seed)
 {
     int i = w->grid.count++;
-    gs_config *c = &w->runs[i].config;
+    gs_config *c = &w->configs[i];
     gs_config_defaults(GS_TASK_ADDITION, c);
     c->v[GS_FFN_KIND].i = kind;
     c->v[GS_FFN_WIDTH].i = width;
     c->v[GS_SEED].i = seed;
     gs_config_canonical(c);
-    w->runs[i].index = i;
-    snprintf(w->runs[i].id, sizeof w->runs[i].id, "%032d", i);
+    w->ids[i] = (gs_hash){0, (uint64_t)i};
+    w->mismatch[i] = NAN;
     w->counts[i] = (gs_counts){.params_total = 1000 + 100 * width, .params_active = 1000 + 50 * width,
                                .flops_per_token = 2000 + 200 * width};
-    w->points[i] = (gs_point){.run = &w->runs[i], .counts = &w->counts[i], .metrics = &w->metrics[i]};
+    w->points[i] = (gs_point){.run = {&w->grid, i}, .counts = &w->counts[i], .metrics = &w->metrics[i]};
     return c;
 }
 
@@ -53,12 +64,13 @@ static inline bool varies(const world *w, gs_key key)
 {
     gs_keyset one = {1, {key}};
     for (int i = 1; i < w->grid.count; i++)
-        if (gs_keys_compare(&one, &w->runs[0].config, &w->runs[i].config)) return true;
+        if (gs_keys_compare(&one, (gs_run){&w->grid, 0}, (gs_run){&w->grid, i})) return true;
     return false;
 }
 
 static inline void find_varying(world *w)
 {
+    settle(w);
     w->grid.varying_count = 0;
     for (int key = 0; key < GS_KEY_COUNT; key++)
         if (varies(w, key)) w->varying[w->grid.varying_count++] = key;
@@ -82,8 +94,7 @@ static inline void three_arms(world *w)
             add_run(w, kinds[arm], arm == 1 ? 170 : 256, seed);
             int i = w->grid.count - 1;
             measure(w, i, clean[arm][seed], zero[arm][seed]);
-            w->runs[i].matched = arm == 1;
-            w->runs[i].mismatch = arm == 1 ? -0.001 : 0;
+            w->mismatch[i] = arm == 1 ? -0.001 : NAN;
         }
     find_varying(w);
 }

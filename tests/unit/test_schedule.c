@@ -1,4 +1,5 @@
 /* The cost model, the order, the sums and plan.csv, over a grid made by hand; the budget over sweep files. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,7 +81,8 @@ enum { RUNS = 6 };
 static const int64_t steps_of[RUNS] = {100, 300, 200, 300, 100, 200};
 
 typedef struct made {
-    gs_run runs[RUNS];
+    gs_hash ids[RUNS];
+    double mismatch[RUNS];
     gs_key varying[2];
     gs_grid grid;
 } made;
@@ -89,19 +91,23 @@ static void make_grid(made *m)
 {
     *m = (made){.varying = {GS_SEED, GS_TRAIN_STEPS}};
     for (int i = 0; i < RUNS; i++) {
-        m->runs[i] = (gs_run){.index = i, .config = config_of(GS_TASK_ADDITION, steps_of[i], i)};
-        gs_config_id(&m->runs[i].config, m->runs[i].id);
+        gs_config c = config_of(GS_TASK_ADDITION, steps_of[i], i);
+        gs_configs_add(&m->grid.configs, &c);
+        m->ids[i] = (gs_hash){0, (uint64_t)i};
+        m->mismatch[i] = i == 1 ? -0.0125 : NAN;
     }
-    m->runs[1].matched = true;
-    m->runs[1].mismatch = -0.0125;
-    m->grid = (gs_grid){.count = RUNS, .runs = m->runs, .varying_count = 2, .varying = m->varying};
+    m->grid.count = RUNS;
+    m->grid.ids = m->ids;
+    m->grid.mismatch = m->mismatch;
+    m->grid.varying_count = 2;
+    m->grid.varying = m->varying;
 }
 
-static gs_state odd_ones(void *context, const gs_run *run)
+static gs_state odd_ones(void *context, gs_run run)
 {
     int *asked = context;
     ++*asked;
-    return run->index == 3 ? GS_DONE : run->index == 5 ? GS_FAILED : GS_TODO;
+    return run.index == 3 ? GS_DONE : run.index == 5 ? GS_FAILED : GS_TODO;
 }
 
 static void assert_order(const gs_plan *p, const int *wanted, int count)
@@ -120,9 +126,9 @@ static void test_order(void **state)
     assert_int_equal(gs_plan_make(&m.grid, 0, NULL, NULL, &p, &e), 0);
     assert_order(p, (const int[]){1, 3, 2, 5, 0, 4}, 6); /* longest first, ties in plan order */
     double sum = 0;
-    for (int i = 0; i < RUNS; i++) sum += p->runs[i].predicted_s;
+    for (int i = 0; i < RUNS; i++) sum += gs_plan_cost(p, i)->predicted_s;
     assert_true(p->todo_s == sum);
-    assert_ptr_equal(p->runs[4].run, &m.runs[4]);
+    assert_int_equal(p->cost_count, 3); /* the seeds cost nothing */
     gs_plan_close(&p);
     assert_null(p);
     gs_plan_close(&p);
@@ -133,8 +139,9 @@ static void test_order(void **state)
     assert_order(p, (const int[]){1, 2, 0, 4}, 4);
     assert_int_equal(p->done, 1);
     assert_int_equal(p->failed, 1);
-    assert_true(p->todo_s < 0.75 * 6 * p->runs[1].predicted_s);
+    assert_true(p->todo_s < 0.75 * 6 * gs_plan_cost(p, 1)->predicted_s);
     gs_plan_close(&p);
+    gs_configs_free(&m.grid.configs);
 }
 
 static void test_no_runs(void **state)
@@ -162,15 +169,14 @@ static void test_csv(void **state)
     int asked = 0;
     make_grid(&m);
     assert_int_equal(gs_plan_make(&m.grid, 0, odd_ones, &asked, &p, &e), 0);
-    p->runs[1].counts = (gs_counts){.params_total = 5, .params_active = 4, .flops_per_token = 3, .bytes = 2};
-    p->runs[1].predicted_s = 1.23456;
+    p->costs[p->cost_of[1]] = (gs_cost){{.params_total = 5, .params_active = 4, .flops_per_token = 3, .bytes = 2}, 1.23456};
     gs_plan_csv(p, &m.grid, &csv);
     const char *head = "id,seed,train.steps,state,params_total,params_active,flops_per_token,bytes,predicted_s,mismatch\n";
     assert_int_equal(strncmp(csv.text, head, strlen(head)), 0);
-    char *line = gs_text("\n%s,1,300,todo,5,4,3,2,1.235,-0.0125\n", m.runs[1].id);
+    char *line = gs_text("\n%032d,1,300,todo,5,4,3,2,1.235,-0.0125\n", 1);
     assert_non_null(strstr(csv.text, line));
     free(line);
-    line = gs_text("\n%s,3,300,done,", m.runs[3].id);
+    line = gs_text("\n%032d,3,300,done,5,4,3,2,1.235,\n", 3);
     assert_non_null(strstr(csv.text, line));
     free(line);
     assert_non_null(strstr(csv.text, ",failed,"));
@@ -178,6 +184,7 @@ static void test_csv(void **state)
     for (const char *c = csv.text; *c; c++) lines += *c == '\n';
     assert_int_equal(lines, RUNS + 1);
     gs_plan_close(&p);
+    gs_configs_free(&m.grid.configs);
     gs_buf_free(&csv);
 }
 
@@ -197,13 +204,18 @@ static void within(const char *budget, int wanted, const char *says, const char 
     gs_plan *p;
     gs_err e = {""};
     if (gs_spec_load(path, NULL, 0, &s, &e) || gs_grid_expand(s, &g, &e) || gs_plan_make(g, 0, NULL, NULL, &p, &e)) fail_msg("%s", e.text);
-    for (int i = 0; i < p->count; i++) p->runs[i].counts.bytes = 1000 + i;
+    p->costs = gs_grow(p->costs, 20, sizeof *p->costs);
+    assert_int_equal(p->count, 20);
+    for (int i = 0; i < p->count; i++) {
+        p->cost_of[i] = i;
+        p->costs[i].counts.bytes = 1000 + i;
+    }
     p->todo_s = 12.34 * 3600;
-    assert_int_equal(gs_plan_within(p, s, &e), wanted);
+    assert_int_equal(gs_plan_within(p, g, s, &e), wanted);
     if (!strstr(e.text, says) || !strstr(e.text, also)) fail_msg("\"%s\" and \"%s\" are not in \"%s\"", says, also, e.text);
-    for (int i = 0; i < p->count; i++) p->runs[i].state = GS_DONE;
+    for (int i = 0; i < p->count; i++) p->state[i] = GS_DONE;
     p->todo_s = 0;
-    assert_int_equal(gs_plan_within(p, s, &e), 0); /* what is done costs nothing */
+    assert_int_equal(gs_plan_within(p, g, s, &e), 0); /* what is done costs nothing */
     gs_plan_close(&p);
     gs_grid_close(&g);
     gs_spec_close(&s);

@@ -89,6 +89,19 @@ static void refused(const char *text, const char *set, const char *says)
     free(whole);
 }
 
+static gs_config config_of(const gs_grid *g, int index)
+{
+    gs_config c;
+    gs_run_config((gs_run){g, index}, &c);
+    return c;
+}
+
+static void assert_same_id(const gs_grid *a, int i, const gs_grid *b, int j, bool same)
+{
+    char x[33], y[33];
+    assert_int_equal(!strcmp(gs_run_id((gs_run){a, i}, x), gs_run_id((gs_run){b, j}, y)), same);
+}
+
 /* The values of one key over the runs: "1 2 -", '-' for absent. */
 static const char *column(const gs_grid *g, gs_key key, char out[512])
 {
@@ -96,7 +109,7 @@ static const char *column(const gs_grid *g, gs_key key, char out[512])
     out[0] = 0;
     for (int i = 0; i < g->count && used < 500; i++) {
         char text[64];
-        gs_value_text(key, g->runs[i].config.v[key], text);
+        gs_value_text(key, gs_run_value((gs_run){g, i}, key), text);
         used += (size_t)snprintf(out + used, 512 - used, "%s%s", i ? " " : "", *text ? text : "-");
     }
     return out;
@@ -112,7 +125,7 @@ static int count_of(const gs_grid *g, gs_key key, const char *text)
 {
     int n = 0;
     char got[64];
-    for (int i = 0; i < g->count; i++) n += !strcmp(gs_value_text(key, g->runs[i].config.v[key], got), text);
+    for (int i = 0; i < g->count; i++) n += !strcmp(gs_value_text(key, gs_run_value((gs_run){g, i}, key), got), text);
     return n;
 }
 
@@ -128,7 +141,6 @@ static void sample_has_340_runs(void **state)
     assert_int_equal(count_of(o.grid, GS_FFN_KIND, "moe"), 160);
     assert_int_equal(count_of(o.grid, GS_FFN_KIND, "moe_glu"), 80);
     assert_int_equal(count_of(o.grid, GS_FFN_WIDTH, "64"), 20);
-    for (int i = 0; i < 340; i++) assert_int_equal(o.grid->runs[i].index, i);
     assert_non_null(strstr(o.grid->formula, "= 400\n- 80 excluded\n+ 20 included\n"));
     assert_non_null(strstr(o.grid->formula, "= 340 runs"));
     assert_string_equal(gs_spec_name(o.spec), "headline");
@@ -155,7 +167,7 @@ static void sample_has_its_table(void **state)
     assert_int_equal(t->metric_count, 2);
     assert_string_equal(t->metrics[1], "final.zero_ffn.accuracy");
     assert_int_equal(t->baseline.count, 2);
-    assert_true(gs_selects(&t->baseline, &o.grid->runs[0].config));
+    assert_true(gs_run_fits((gs_run){o.grid, 0}, &t->baseline));
     assert_int_equal(t->where.line, 28);
     shut(&o);
 }
@@ -165,9 +177,8 @@ static void sample_is_in_file_order(void **state)
 {
     (void)state;
     opened o = expand(sample, NULL);
-    const gs_run *r = o.grid->runs;
     for (int i = 0; i < 340; i++) {
-        const gs_config *c = &r[i].config;
+        gs_config config = config_of(o.grid, i), *c = &config;
         assert_int_equal(gs_int(c, GS_MODEL_HEADS) * 16, gs_int(c, GS_MODEL_D));
         if (i < 320) assert_int_equal(gs_int(c, GS_SEED), i / 2 % 20);
         if (i < 320) assert_int_equal(gs_int(c, GS_MODEL_D), i % 2 ? 128 : 64);
@@ -178,7 +189,7 @@ static void sample_is_in_file_order(void **state)
                                                            : GS_FFN_DENSE);
         if (i >= 80 && i < 240) assert_int_equal(gs_int(c, GS_FFN_TOP_K), i < 160 ? 1 : 2);
     }
-    assert_int_equal(gs_int(&r[339].config, GS_SEED), 19);
+    assert_int_equal(gs_run_value((gs_run){o.grid, 339}, GS_SEED).i, 19);
     shut(&o);
 }
 
@@ -187,14 +198,16 @@ static void sample_is_matched(void **state)
 {
     (void)state;
     opened o = expand(sample, NULL);
-    const gs_run *glu = &o.grid->runs[40], *moe_glu = &o.grid->runs[240], *dense = &o.grid->runs[0];
-    assert_int_equal(gs_int(&glu->config, GS_FFN_WIDTH), 172);
-    assert_true(glu->matched && glu->mismatch == -64.0 / 58496);
-    assert_int_equal(gs_int(&moe_glu->config, GS_FFN_WIDTH), 172); /* a multiple of the four experts */
-    assert_true(moe_glu->matched && moe_glu->mismatch == 192.0 / 58496);
-    assert_false(dense->matched || o.grid->runs[80].matched || o.grid->runs[339].matched);
+    gs_config glu = config_of(o.grid, 40), moe_glu = config_of(o.grid, 240);
+    double mismatch;
+    assert_int_equal(gs_int(&glu, GS_FFN_WIDTH), 172);
+    assert_true(gs_run_matched((gs_run){o.grid, 40}, &mismatch) && mismatch == -64.0 / 58496);
+    assert_int_equal(gs_int(&moe_glu, GS_FFN_WIDTH), 172); /* a multiple of the four experts */
+    assert_true(gs_run_matched((gs_run){o.grid, 240}, &mismatch) && mismatch == 192.0 / 58496);
+    static const int others[] = {0, 80, 339};
+    for (int i = 0; i < 3; i++) assert_false(gs_run_matched((gs_run){o.grid, others[i]}, &mismatch));
     gs_counts n;
-    gs_count(&glu->config, &n);
+    gs_count(&glu, &n);
     assert_int_equal(n.params_total, 58432);
     shut(&o);
 }
@@ -266,7 +279,7 @@ static void duplicates_are_counted(void **state)
     assert_int_equal(o.grid->duplicates, 5);
     assert_non_null(strstr(o.grid->formula, "- 5 duplicates"));
     for (int i = 0; i < o.grid->count; i++)
-        for (int j = 0; j < i; j++) assert_string_not_equal(o.grid->runs[i].id, o.grid->runs[j].id);
+        for (int j = 0; j < i; j++) assert_same_id(o.grid, i, o.grid, j, false);
     shut(&o);
 }
 
@@ -275,7 +288,7 @@ static void ids_do_not_depend_on_the_file(void **state)
     (void)state;
     opened a = expand("parameters: {seed: {values: [1]}}\ndefaults: {train.lr: 1e-3, ffn.kind: dense}", NULL);
     opened b = expand("include: [{seed: 1}]", NULL);
-    assert_string_equal(a.grid->runs[0].id, b.grid->runs[0].id);
+    assert_same_id(a.grid, 0, b.grid, 0, true);
     shut(&a);
     shut(&b);
 }
@@ -341,10 +354,11 @@ static void the_match_is_the_best(void **state)
                              "match: {count: %s, reference: {ffn.kind: dense}, solve: ffn.width, multiple_of: 3}", counts[which]);
         opened o = expand(text, NULL);
         gs_counts n;
-        gs_count(&o.grid->runs[0].config, &n);
+        gs_config reference = config_of(o.grid, 0);
+        gs_count(&reference, &n);
         int64_t target = gs_count_named(&n, counts[which]);
         for (int i = 1; i < 4; i++) {
-            gs_config c = o.grid->runs[i].config;
+            gs_config c = config_of(o.grid, i);
             int64_t found = gs_int(&c, GS_FFN_WIDTH), best = 0, distance = INT64_MAX, step = gs_is_moe(&c) ? 12 : 3;
             assert_int_equal(found % step, 0);
             for (int64_t w = step; w < 4000; w += step) {
@@ -411,7 +425,7 @@ static void narrowing_keeps_ids(void **state)
     (void)state;
     opened whole = expand(sample, NULL), glu = expand(sample, "ffn.kind=glu");
     assert_int_equal(glu.grid->count, 40);
-    for (int i = 0; i < 40; i++) assert_string_equal(glu.grid->runs[i].id, whole.grid->runs[40 + i].id);
+    for (int i = 0; i < 40; i++) assert_same_id(glu.grid, i, whole.grid, 40 + i, true);
     shut(&whole);
     shut(&glu);
 }
@@ -444,8 +458,9 @@ static void check_file(const char *path, int want, const char *params)
     gs_buf b = {0};
     for (int i = 0; i < g->count; i++) {
         gs_counts n;
-        gs_count(&g->runs[i].config, &n);
-        if (gs_int(&g->runs[i].config, GS_SEED) == 42) gs_buf_add(&b, "%s%lld", b.length ? " " : "", (long long)n.params_total);
+        gs_config c = config_of(g, i);
+        gs_count(&c, &n);
+        if (gs_int(&c, GS_SEED) == 42) gs_buf_add(&b, "%s%lld", b.length ? " " : "", (long long)n.params_total);
     }
     assert_string_equal(b.text, params);
     int tables;

@@ -184,8 +184,8 @@ static void rows_must_name_what_varies(void **state)
     gs_table_spec t = comparison(1, width_key, both_metrics, 2);
     refused(&w, &t, "s.yaml:12:3: table t: row ffn.width 256 has more than one run per seed; they differ in ffn.kind. Add it to `rows`, "
                     "or to `pool` to average over it on purpose.");
-    w.runs[1].config.v[GS_TRAIN_LR].r = 0.5;
-    w.runs[1].config.v[GS_SEED].i = 0;
+    w.configs[1].v[GS_TRAIN_LR].r = 0.5;
+    w.configs[1].v[GS_SEED].i = 0;
     find_varying(&w);
     t = comparison(0, NULL, both_metrics, 2);
     refused(&w, &t, "s.yaml:12:3: table t: row all runs has more than one run per seed; they differ in train.lr. Add it to `rows`, "
@@ -268,7 +268,8 @@ static void metrics_that_no_run_gives(void **state)
         refused(&w, &t, text);
         free(text);
     }
-    for (int i = 0; i < w.grid.count; i++) w.runs[i].config.v[GS_EVAL_RECORD].i = 100;
+    for (int i = 0; i < w.grid.count; i++) w.configs[i].v[GS_EVAL_RECORD].i = 100;
+    settle(&w);
     static char *good[] = {"final.zero_ffn.accuracy[carry=2]", "best.clean.exact_match[carry=0]", "step200.floor.accuracy[digit=3]",
                            "curve.clean.steps_to_90",          "first99.clean.router_load_max", "final.clean.aux"};
     gs_table_spec t = comparison(2, kind_width, good, 6);
@@ -284,7 +285,8 @@ static void series_and_x(void **state)
     gs_table_spec t = scaling(1, width_key);
     refused(&w, &t, "s.yaml:12:3: table t: ffn.width is `x`. Remove it from `series`.");
     t = scaling(0, NULL);
-    w.runs[0].config.v[GS_FFN_WIDTH].i = 0;
+    w.configs[0].v[GS_FFN_WIDTH].i = 0;
+    settle(&w);
     refused(&w, &t, "s.yaml:12:3: table t: ffn.width is 0 or less in a run. The slope against log2 of `x` needs values above 0.");
     t.x = GS_TASK_ALPHABET;
     refused(&w, &t, "s.yaml:12:3: table t: no run of the sweep has task.alphabet, the table's `x`.");

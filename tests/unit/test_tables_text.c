@@ -96,15 +96,15 @@ static void one_row_per_run(void **state)
     (void)state;
     world w;
     open_world(&w);
-    gs_planned planned[3];
+    static const gs_counts counts = {1, 2, 3, 4, 5, 6, 7, 8};
     gs_record records[2] = {{.ok = true}, {.reason = "diverged at step 120, loss \"inf\""}};
     gs_entry entries[3];
     for (int i = 0; i < 3; i++) {
         gs_config *c = add_run(&w, GS_FFN_DENSE, 256, i);
         for (int key = 0; key < GS_KEY_COUNT; key++) c->v[key].set = c->v[key].set && (key == GS_SEED || (key == GS_TRAIN_LR && i == 1));
-        planned[i] = (gs_planned){.run = &w.runs[i], .counts = {1, 2, 3, 4, 5, 6, 7, 8}};
-        entries[i] = (gs_entry){&planned[i], i < 2 ? &records[i] : NULL};
+        entries[i] = (gs_entry){{&w.grid, i}, &counts, i < 2 ? &records[i] : NULL};
     }
+    settle(&w);
     gs_metrics_set(&records[0].metrics, 0.1, "step1000.clean.accuracy[op=copy]");
     gs_metrics_set(&records[0].metrics, 0.5, "step200.clean.accuracy");
     gs_metrics_set(&records[0].metrics, 1.0 / 3, "final.clean.accuracy[split=train,count=3]");
@@ -167,7 +167,7 @@ static void finish_runs(campaign *c, bool backwards)
             int name = backwards ? 3 - k : k;
             gs_metrics_set(&r->metrics, (i + 1) / 8.0 + name / 64.0, "%s", names[name]);
         }
-        c->entries[i] = (gs_entry){&c->plan->runs[i], r};
+        c->entries[i] = (gs_entry){{c->grid, i}, &gs_plan_cost(c->plan, i)->counts, r};
     }
 }
 
