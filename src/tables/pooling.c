@@ -296,6 +296,7 @@ int gs_frame_open(const gs_context *c, const gs_table_spec *t, const gs_point *p
     for (int i = 0; i < c->grid->varying_count; i++)
         if (c->grid->varying[i] != GS_SEED) gs_keys_add(&out->arm, c->grid->varying[i]);
     collect(out, points, count);
+    out->seeds = gs_seeds_with_results(&out->all, &out->seed_count);
     out->groups = group_points(&out->all, &out->by, &out->group_count);
     int result = 0;
     if (t->baseline.count && !out->baseline.count && !c->narrowed)
@@ -311,5 +312,6 @@ void gs_frame_close(gs_frame *f)
     free(f->groups);
     free(f->all.at);
     free(f->baseline.at);
+    free(f->seeds);
     *f = (gs_frame){0};
 }

@@ -19,8 +19,7 @@ static int by_number(const void *a, const void *b)
     return (s > t) - (s < t);
 }
 
-/* The seeds for which any run of the table has a result, ascending, each once. */
-static int64_t *seeds_with_results(const gs_points *all, int *count)
+int64_t *gs_seeds_with_results(const gs_points *all, int *count)
 {
     int64_t *seeds = gs_alloc((size_t)all->count + 1, sizeof *seeds);
     int n = 0;
@@ -52,19 +51,16 @@ static int lacking(const gs_point **arm, int n, const int64_t *seeds, int seed_c
 /* The first arm among the points that lacks a seed, and the list of what it lacks; NULL: none does. */
 static const gs_point *first_lacking(const gs_frame *f, const gs_points *points, gs_buf *list, int *lacks)
 {
-    int seed_count;
-    int64_t *seeds = seeds_with_results(&f->all, &seed_count);
     gs_points sorted = {points->count, gs_alloc((size_t)points->count + 1, sizeof *sorted.at)};
     memcpy(sorted.at, points->at, (size_t)points->count * sizeof *sorted.at);
     qsort_r(sorted.at, (size_t)sorted.count, sizeof *sorted.at, by_arm_then_seed, (void *)(uintptr_t)&f->arm);
     const gs_point *found = NULL;
     for (int at = 0, n; !found && at < sorted.count; at += n) {
         n = gs_points_block(&sorted, at, &f->arm);
-        *lacks = lacking(sorted.at + at, n, seeds, seed_count, list);
+        *lacks = lacking(sorted.at + at, n, f->seeds, f->seed_count, list);
         if (*lacks) found = sorted.at[at];
     }
     free(sorted.at);
-    free(seeds);
     return found;
 }
 

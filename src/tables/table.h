@@ -41,6 +41,8 @@ typedef struct gs_frame {
     gs_keyset arm;      /* every varying key but the seed: runs that agree in these differ in the seed alone */
     gs_points all;      /* the table's runs, in plan order */
     gs_points baseline; /* count 0: none */
+    int64_t *seeds;     /* (seed_count), owned: those for which any run of the table has a result, ascending */
+    int seed_count;
     int group_count;
     gs_points *groups; /* in order of first appearance, each in plan order; owned */
     int without_x;     /* scaling: runs that have no x */
@@ -48,6 +50,8 @@ typedef struct gs_frame {
 /* Groups and checks that nothing is pooled silently. Points in plan order, borrowed. */
 int gs_frame_open(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_frame *out, gs_err *e);
 void gs_frame_close(gs_frame *f);
+/* The seeds of gs_frame: ascending, each once; owned by the caller. */
+int64_t *gs_seeds_with_results(const gs_points *all, int *count);
 /* Every arm has results for the same seeds; the error names the row and what it lacks. */
 int gs_frame_seeds_equal(const gs_frame *f, gs_err *e);
 /* The group's arms all have results for every seed that any arm of the table has. */
