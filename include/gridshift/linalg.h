@@ -70,8 +70,8 @@ typedef struct gs_kernels {
     void (*attention)(const gs_head *h, const float *q, const float *k, const float *v, float *w, const float *mask, float *o, int ldo,
                       float *scratch);
     /* dq, dk, dv += , rows ldd apart, by the same row numbers. */
-    void (*attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask, const float *dO,
-                           int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
+    void (*attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask,
+                           const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
     /* One AdamW step over n elements (decoupled decay): g is scaled by clip first. */
     void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a);
 } gs_kernels;

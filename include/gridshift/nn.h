@@ -40,7 +40,7 @@ typedef struct gs_model {
     size_t size;        /* elements in all */
     float *param;       /* (size), owned */
     float *grad;        /* (size), owned; NULL unless opened for training. Frozen tensors stay 0 */
-    float **forward, **backward; /* (tensor_count): matrices as gs_kernels.pack leaves them, W^T and W; NULL where there is none */
+    float **packed;     /* (tensor_count): W^T as gs_kernels.pack leaves it; NULL where no product begins */
     int32_t *hash;      /* (V,k): experts of a token under router.mode hash, owned; else NULL */
     gs_arena arena;
 } gs_model;

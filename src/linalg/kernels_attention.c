@@ -60,8 +60,8 @@ static const float *drop(int n, const float *w, const float *mask, float *out)
     return out;
 }
 
-void GS_SET(gs_k_attention)(const gs_head *h, const float *q, const float *k, const float *v, float *w, const float *mask, float *o, int ldo,
-                            float *scratch)
+void GS_SET(gs_k_attention)(const gs_head *h, const float *q, const float *k, const float *v, float *w, const float *mask, float *o,
+                            int ldo, float *scratch)
 {
     room r = carve(h, scratch);
     int S = padded(h->T), Q = h->T - h->first;

@@ -1,5 +1,5 @@
-/* GEMM for the shapes of a training step: the right matrix lies packed in panels of NR columns x KC rows (32 KB, level-1
- * cache), and a block of MR x NR results stays in registers. Every element is one chain of fused multiply-adds over k
+/* GEMM for the shapes of a training step: the right matrix goes by in panels of NR columns x KC rows (32 KB, level-1 cache),
+ * and a block of MR x NR results stays in registers. Every element is one chain of fused multiply-adds over k
  * in order, whatever MR, NR, KC and W are: a block that continues a chain starts from C. */
 #include "kernels.h"
 #include "vec.h"
@@ -11,7 +11,7 @@ enum { MR = 6, NV = 2 };
 #else
 enum { MR = 2, NV = 2 };
 #endif
-enum { NR = NV * W, KC = 256, MC = 192 };
+enum { NR = NV * W, KC = 256 };
 
 /* The left matrix as rows x k by two strides, so that its transpose is the same code. */
 typedef struct left { const float *at; ptrdiff_t row, k; } left;
@@ -117,26 +117,6 @@ void GS_SET(gs_k_pack)(bool transposed, int N, int K, const float *B, int ldb, f
                        transposed ? B + (ptrdiff_t)n * ldb + k : B + (ptrdiff_t)k * ldb + n, ldb, packed + panel_at(N, K, k, n));
 }
 
-/* Columns of A(K,M) as consecutive groups of MR rows: so that the strided side is read once per panel of columns. */
-static void pack_left(int K, int M, const float *A, int lda, float *packed)
-{
-    int whole = M / MR;
-    for (int k = 0; k < K; k++, A += lda) {
-        float *to = packed + (ptrdiff_t)k * MR;
-        for (int g = 0; g < whole; g++, to += (ptrdiff_t)MR * K) memcpy(to, A + g * MR, MR * sizeof *to);
-        for (int i = whole * MR; i < M; i++) *to++ = A[i];
-    }
-}
-
-static void packed_blocks(block b, int M, const float *packed)
-{
-    for (int m = 0; m < M; m += MR) {
-        rows(M - m < MR ? M - m : MR, &b, (left){packed, 1, MR});
-        packed += (ptrdiff_t)MR * b.K;
-        b.C += (ptrdiff_t)MR * b.ldc;
-    }
-}
-
 /* -- products ---------------------------------------------------------------------------------------------------------- */
 
 static block at_column(block b, int N, int n)
@@ -147,28 +127,18 @@ static block at_column(block b, int N, int n)
     return b;
 }
 
-/* One block of K: every panel of columns. packed_left NULL: the rows of a. */
-static void columns(gs_gemm_op op, int M, int N, left a, const float *packed_left, const float *B, int ldb, block b)
+/* One block of K: every panel of columns. A right matrix whose rows run along the columns is read where it is (the prefetchers
+ * follow it); a transposed one, and the last columns, whose vectors would read past the end, go through a packed panel. */
+static void columns(gs_gemm_op op, int M, int N, left a, const float *B, int ldb, block b)
 {
     _Alignas(64) float panel[KC * NR];
-    b.panel = panel;
-    b.stride = NR;
     for (int n = 0; n < N; n += NR) {
         block c = at_column(b, N, n);
-        pack_panel(op == GS_NT, c.K, c.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
-        if (packed_left) packed_blocks(c, M, packed_left);
-        else row_blocks(c, M, a);
-    }
-}
-
-static void transposed_left(int M, int N, const float *A, int lda, const float *B, int ldb, block b)
-{
-    _Alignas(64) float packed[MC * KC];
-    for (int m = 0; m < M; m += MC) {
-        int most = M - m < MC ? M - m : MC;
-        pack_left(b.K, most, A + m, lda, packed);
-        columns(GS_TN, most, N, (left){0}, packed, B, ldb, b);
-        b.C += (ptrdiff_t)MC * b.ldc;
+        bool direct = op != GS_NT && c.N == NR;
+        c.panel = direct ? B + n : panel;
+        c.stride = direct ? ldb : NR;
+        if (!direct) pack_panel(op == GS_NT, c.K, c.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
+        row_blocks(c, M, a);
     }
 }
 
@@ -183,13 +153,14 @@ void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int l
     int k = 0;
     do { /* at least once: K = 0 still writes bias or zeros */
         block b = of_depth(K, k, C, ldc, bias, add);
-        if (op == GS_TN) transposed_left(M, N, A + (ptrdiff_t)k * lda, lda, B + (ptrdiff_t)k * ldb, ldb, b);
-        else columns(op, M, N, (left){A + k, lda, 1}, NULL, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, b);
+        left a = op == GS_TN ? (left){A + (ptrdiff_t)k * lda, 1, lda} : (left){A + k, lda, 1};
+        columns(op, M, N, a, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, b);
         k += KC;
     } while (k < K);
 }
 
-void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add)
+void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
+                              const float *bias, bool add)
 {
     for (int k = 0; k < K; k += KC)
         for (int n = 0; n < N; n += NR) {

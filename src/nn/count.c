@@ -38,7 +38,7 @@ void gs_count(const gs_config *c, gs_counts *out)
     int batch = gs_batch_size(c);
     out->tokens_per_step = (int64_t)batch * d.T;
     out->train_flops = 3 * out->flops_per_token * out->tokens_per_step * gs_int(c, GS_TRAIN_STEPS);
-    enum { COPIES = 9 }; /* parameters, two packed copies, gradient, two moments, the best, the first99 and the final checkpoint */
+    enum { COPIES = 8 }; /* parameters, packed, gradient, two moments, the best, the first99 and the final checkpoint */
     out->bytes = (int64_t)(l.size * sizeof(float) * COPIES + gs_pass_bytes(c, &d, gs_chunk(c, batch), batch)) + gs_task_bytes(c);
 }
 

@@ -10,9 +10,7 @@ static void take(gs_model *m, bool train)
     if (train) m->grad = gs_arena_take(&m->arena, m->size, sizeof *m->grad);
     for (int i = 0; i < m->tensor_count; i++) {
         const gs_tensor *t = &m->tensors[i];
-        if (!t->out) continue;
-        m->forward[i] = gs_arena_take(&m->arena, gs_packed_size(t->out, t->cols), sizeof(float));
-        if (train) m->backward[i] = gs_arena_take(&m->arena, gs_packed_size(t->cols, t->out), sizeof(float));
+        if (t->out) m->packed[i] = gs_arena_take(&m->arena, gs_packed_size(t->out, t->cols), sizeof(float));
     }
     if (gs_is(&m->config, GS_ROUTER_MODE, GS_ROUTER_HASH))
         m->hash = gs_arena_take(&m->arena, (size_t)m->d.V * (size_t)m->d.k, sizeof *m->hash);
@@ -37,8 +35,7 @@ int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_
     gs_layout l = {0};
     gs_layout_model(&l, c, &m->d);
     m->tensors = gs_alloc((size_t)l.count, sizeof *m->tensors);
-    m->forward = gs_alloc((size_t)l.count * 2, sizeof *m->forward);
-    m->backward = m->forward + l.count;
+    m->packed = gs_alloc((size_t)l.count, sizeof *m->packed);
     l = (gs_layout){.at = m->tensors};
     gs_layout_model(&l, c, &m->d);
     m->tensor_count = l.count;
@@ -59,7 +56,7 @@ void gs_model_close(gs_model **m)
     if (!*m) return;
     gs_arena_close(&(*m)->arena);
     free((*m)->tensors);
-    free((*m)->forward);
+    free((*m)->packed);
     free(*m);
     *m = NULL;
 }
@@ -78,8 +75,7 @@ void gs_model_pack(gs_model *m)
     if (by_blas(m)) return;
     for (int i = 0; i < m->tensor_count; i++) {
         const gs_tensor *t = &m->tensors[i];
-        if (m->forward[i]) m->kernels->pack(true, t->out, t->cols, gs_param(m, i), t->cols, m->forward[i]);
-        if (m->backward[i]) m->kernels->pack(false, t->cols, t->out, gs_param(m, i), t->cols, m->backward[i]);
+        if (m->packed[i]) m->kernels->pack(true, t->out, t->cols, gs_param(m, i), t->cols, m->packed[i]);
     }
 }
 
@@ -87,14 +83,14 @@ void gs_linear(const gs_model *m, int tensor, int rows, const float *x, float *y
 {
     int in = m->tensors[tensor].cols, out = m->tensors[tensor].out;
     if (by_blas(m)) gs_gemm_blas(GS_NT, rows, out, in, x, in, gs_param(m, tensor), in, y, ldy, bias, false);
-    else m->kernels->gemm_packed(rows, out, in, x, in, m->forward[tensor], y, ldy, bias, false);
+    else m->kernels->gemm_packed(rows, out, in, x, in, m->packed[tensor], y, ldy, bias, false);
 }
 
 void gs_linear_back(const gs_model *m, int tensor, int rows, const float *dy, int ldy, float *dx, bool add)
 {
     int in = m->tensors[tensor].cols, out = m->tensors[tensor].out;
     if (by_blas(m)) gs_gemm_blas(GS_NN, rows, in, out, dy, ldy, gs_param(m, tensor), in, dx, in, NULL, add);
-    else m->kernels->gemm_packed(rows, in, out, dy, ldy, m->backward[tensor], dx, in, NULL, add);
+    else m->kernels->gemm(GS_NN, rows, in, out, dy, ldy, gs_param(m, tensor), in, dx, in, NULL, add);
 }
 
 void gs_linear_grad(const gs_model *m, int rows, int out, int in, const float *dy, int ldy, const float *x, float *dw)
