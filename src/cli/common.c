@@ -169,7 +169,7 @@ static int unknown_command(const gs_command *commands, const char *word)
                         near ? "Did you mean '" : "", near ? near : "", near ? "'? " : "");
 }
 
-int gs_cli_main(const gs_command *commands, int argc, char **argv)
+static int run_command(const gs_command *commands, int argc, char **argv)
 {
     if (argc < 2) {
         print_commands(commands, stderr);
@@ -187,4 +187,13 @@ int gs_cli_main(const gs_command *commands, int argc, char **argv)
         if (!strcmp(argv[1], c->name))
             return c->run(argc - 1, argv + 1);
     return unknown_command(commands, argv[1]);
+}
+
+int gs_cli_main(const gs_command *commands, int argc, char **argv)
+{
+    int code = run_command(commands, argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    gs_cli_error("the output could not be written: %s.", strerror(errno));
+    return code ? code : GS_EXIT_BUG;
 }

@@ -91,7 +91,8 @@ static void print_text(const gs_session *s)
     totals t = totals_of(p);
     printf("\n%d runs: %d done, %d failed, %d to do; %.3g training FLOPs; at most %s a run\n", p->count, p->done, p->failed, p->todo,
            (double)t.train_flops, gs_bytes_text(t.bytes_most, memory));
-    printf("predicted: %.3g core hours in all, %.3g still to do\n", t.predicted_s / 3600, p->todo_s / 3600);
+    printf("predicted: %s of one core in all (%.3g core hours), ", gs_seconds_text(t.predicted_s, memory), t.predicted_s / 3600);
+    printf("%s still to do\n", gs_seconds_text(p->todo_s, memory));
     gs_cells_free(&cells);
     free(l.keys);
 }

@@ -1,6 +1,7 @@
 #include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/run.h"
@@ -67,6 +68,9 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
     if (!job)
         return gs_error(e, "%s: the folder's name is not valid UTF-8. Give another with -o.", o->dir);
     free(job);
+    struct stat there;
+    if (stat(o->dir, &there) == 0 && !S_ISDIR(there.st_mode))
+        return gs_error(e, "%s is not a folder. Give another with -o.", o->dir);
     if (check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
         return -1;
     return gs_plan_within(s->plan, s->grid, s->spec, e);

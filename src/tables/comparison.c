@@ -150,8 +150,10 @@ static gs_keyset averaged_keys(const gs_frame *f)
 
 static void add_notes(gs_table *t, const gs_frame *f)
 {
-    gs_table_note(t, "mean ± sd (n - 1) [95 %% t interval] over seeds. mismatch: the count that match solves for, else params_total, "
-                     "against the baseline.");
+    bool mismatch = false;
+    for (int g = 0; g < f->group_count; g++) mismatch |= gs_table_cell(t, g, f->by.count + MISMATCH)->kind == GS_CELL_REAL;
+    gs_table_note(t, "mean ± sd (n - 1) [95 %% t interval] over seeds.%s",
+                  mismatch ? " mismatch: the count that match solves for, else params_total, against the baseline." : "");
     if (f->spec->baseline.count) {
         gs_buf text = {0};
         name_selector(&f->spec->baseline, &text);

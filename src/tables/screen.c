@@ -68,6 +68,13 @@ static char *text_of(const gs_table *t, int row, int column)
     return out.text;
 }
 
+static bool is_empty(const gs_table *t, int column)
+{
+    for (int row = 0; row < t->row_count; row++)
+        if (t->cells[(size_t)row * (size_t)t->column_count + (size_t)column].kind != GS_CELL_NONE) return false;
+    return true;
+}
+
 static bool is_constant(const gs_table *t, int column)
 {
     char *first = t->row_count > 1 ? text_of(t, 0, column) : NULL;
@@ -100,7 +107,7 @@ static layout layout_of(const gs_table *t)
     layout l = {t, gs_alloc((size_t)t->column_count + 1, sizeof *l.widths), gs_alloc((size_t)t->column_count + 1, sizeof *l.folded)};
     for (int c = 0; c < t->column_count; c++) {
         l.widths[c] = column_width(t, c);
-        l.folded[c] = !(t->columns[c].in & GS_IN_MD) || (c >= t->key_count && is_constant(t, c));
+        l.folded[c] = !(t->columns[c].in & GS_IN_MD) || (c >= t->key_count && (is_empty(t, c) || is_constant(t, c)));
     }
     return l;
 }
@@ -173,7 +180,7 @@ static void add_constants(const layout *l, gs_buf *out)
     const gs_table *t = l->table;
     gs_buf line = {0};
     for (int c = t->key_count; c < t->column_count; c++) {
-        if (!l->folded[c] || !(t->columns[c].in & GS_IN_MD)) continue;
+        if (!l->folded[c] || is_empty(t, c) || !(t->columns[c].in & GS_IN_MD)) continue;
         char *head = text_of(t, t->columns[c].spread ? HEAD_ABOVE : HEAD, c), *value = text_of(t, 0, c);
         gs_buf_add(&line, "%s %s: %s", line.length ? ";" : "In every row:", head, value);
         free(head), free(value);

@@ -43,11 +43,22 @@ saved_models() {
         [ -s "dir/runs/$id/model.safetensors" ] && rm "dir/runs/$id/model.safetensors" && code 0 run --set train.save=true again.yaml &&
         [ -s "dir/runs/$id/model.safetensors" ]
 }
+# eval of what a run wrote: the run's numbers, bit for bit.
+evaluated() {
+    id=$(sed -n 2p dir/results.csv | cut -d, -f1)
+    code 0 "$gridshift" eval --json "dir/runs/$id/model.best.safetensors" && python3 -c '
+import csv, json
+run = next(csv.DictReader(open("dir/results.csv")))
+given = {"best" + k[5:]: v for k, v in json.load(open("out.txt"))["metrics"].items()}
+common = [k for k in given if k in run]
+assert "best.clean.loss" in common and "best.zero_ffn.loss" in common and all(float(run[k]) == given[k] for k in common)'
+}
 other_sweep() { tiny other 10 dense 1 >other.yaml && refuses "dir holds the sweep 'again', not 'other'" run other.yaml; }
 ok 'more seeds: the new runs alone' more_seeds
 ok 'one more ablation: every run again' more_ablation
 ok '--set is recorded' fewer_by_set
 ok 'a model that is to be saved and is not there: that run again' saved_models
+ok 'eval of a saved model: the numbers of its run' evaluated
 ok 'a folder of another sweep is refused' other_sweep
 
 # Divergence: a run that fails is a row, and the others go on.

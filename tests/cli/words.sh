@@ -53,5 +53,9 @@ ok "README's sweep file" readme_sweep
 ok 'every sweep file of the project' every_sweep
 over_budget() { { cat words.yaml; echo 'budget: {core_hours: 1e-9}'; } >budget.yaml; code 2 "$gridshift" run --np 0 budget.yaml && says err.txt 'core_hours'; }
 ok 'a sweep over its budget does not start' over_budget
+full_output() { "$gridshift" plan words.yaml >/dev/full 2>err.txt; [ $? = 1 ] && says err.txt 'the output could not be written: No space left on device.'; }
+file_as_folder() { : >file && refuses 'file is not a folder. Give another with -o.' "$gridshift" run --np 0 -o file words.yaml; }
+ok 'a full disk behind stdout' full_output
+ok 'a file for a folder' file_as_folder
 ok 'none of these made a folder' nothing_made
 finish
