@@ -9,8 +9,9 @@ static const double LN2_HIGH = 0x1.62e42fefa3800p-1, LN2_LOW = 0x1.ef35793c76730
 /* 2 atanh(s) = log((1 + s) / (1 - s)) by its series, |s| <= 0.1716: the first term left out is below 1e-17 of the sum. */
 static double log_ratio(double s)
 {
+    static const double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
     double z = s * s, sum = 0;
-    for (int k = 21; k >= 3; k -= 2) sum = (sum + 1.0 / k) * z;
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) sum = (sum + odd[i]) * z;
     return 2 * (s + s * sum);
 }
 

@@ -178,18 +178,14 @@ static void k_column_sums(int M, int N, const float *x, int ldx, float *y)
 
 /* -- softmax ------------------------------------------------------------------------------------------------------------ */
 
-/* x = exp(x - shift), n elements; the sum of the result */
-static float exp_shifted(size_t n, float shift, float *x)
-{
-    EACH(n, OUT(x, v_exp(IN(x) - shift)););
-    return row_sum(n, x);
-}
+static void exp_shifted(size_t n, float shift, float *x) { EACH(n, OUT(x, v_exp(IN(x) - shift));); }
 
 void GS_SET(gs_k_softmax)(int M, int N, float *x, int ldx, const int *use)
 {
     for (int m = 0; m < M; m++, x += ldx) {
         size_t n = (size_t)(use ? use[m] : N);
-        float sum = exp_shifted(n, row_max(n, x), x);
+        exp_shifted(n, row_max(n, x), x);
+        float sum = row_sum(n, x);
         EACH(n, OUT(x, IN(x) / sum););
         memset(x + n, 0, ((size_t)N - n) * sizeof *x);
     }
@@ -205,10 +201,8 @@ void GS_SET(gs_k_softmax_back)(int M, int N, const float *p, const float *dp, fl
 
 /* With e_j = exp(l_j - max) and S the sum over all but the target y: loss = log1p(S / e_y), and dl_y = -S / (S + e_y):
  * no 1 - p, which would lose all digits once p rounds to 1. */
-static double one_loss(int C, float *l, int target, bool grad, float scale)
+static double one_loss(int C, float *l, float top, int target, bool grad, float scale)
 {
-    float top = row_max((size_t)C, l);
-    bool right = l[target] >= top;
     float gap = l[target] - top;
     exp_shifted((size_t)C, top, l);
     float own = l[target];
@@ -219,14 +213,14 @@ static double one_loss(int C, float *l, int target, bool grad, float scale)
         EACH((size_t)C, OUT(l, IN(l) * each););
         l[target] = (float)(-(double)scale * others / total);
     }
-    return right ? gs_log1p(others) : gs_log(total) - (double)gap;
+    return gap == 0 ? gs_log1p(others) : gs_log(total) - (double)gap;
 }
 
-static int argmax(int C, const float *l)
+/* The first place of the row's largest value; a row of nan gives C - 1. */
+static int place_of(int C, const float *l, float top)
 {
-    float top = row_max((size_t)C, l);
     int i = 0;
-    while (i < C - 1 && l[i] != top) i++; /* a row of nan ends at C - 1 */
+    while (i < C - 1 && l[i] != top) i++;
     return i;
 }
 
@@ -234,8 +228,9 @@ static double k_cross_entropy(int R, int C, float *logits, const int32_t *target
 {
     double sum = 0;
     for (int r = 0; r < R; r++, logits += C) {
-        if (right) right[r] = argmax(C, logits) == target[r];
-        sum += one_loss(C, logits, target[r], grad, scale);
+        float top = row_max((size_t)C, logits);
+        if (right) right[r] = place_of(C, logits, top) == target[r];
+        sum += one_loss(C, logits, top, target[r], grad, scale);
     }
     return sum;
 }

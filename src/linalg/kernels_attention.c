@@ -23,34 +23,63 @@ static void gather(const gs_head *h, int first, const float *from, int K, float 
     }
 }
 
-/* to(K, S) = from(T, K)^T; columns beyond T keep what they are, nobody reads their results */
-static void turn(const gs_head *h, const float *from, int ld, float *to)
+typedef float V4 __attribute__((vector_size(16)));
+typedef int32_t I4 __attribute__((vector_size(16)));
+
+/* Four rows of four to four columns of four. */
+static void turn4(const float *const from[4], int S, float *to)
 {
-    int S = padded(h->T);
-    for (int k = 0; k < h->K; k++)
-        for (int t = 0; t < h->T; t++) to[k * S + t] = from[t * ld + k];
+    V4 a, b, c, d;
+    memcpy(&a, from[0], 16), memcpy(&b, from[1], 16), memcpy(&c, from[2], 16), memcpy(&d, from[3], 16);
+    V4 ab = __builtin_shuffle(a, b, (I4){0, 4, 1, 5}), cd = __builtin_shuffle(c, d, (I4){0, 4, 1, 5});
+    V4 AB = __builtin_shuffle(a, b, (I4){2, 6, 3, 7}), CD = __builtin_shuffle(c, d, (I4){2, 6, 3, 7});
+    const V4 out[4] = {__builtin_shuffle(ab, cd, (I4){0, 1, 4, 5}), __builtin_shuffle(ab, cd, (I4){2, 3, 6, 7}),
+                       __builtin_shuffle(AB, CD, (I4){0, 1, 4, 5}), __builtin_shuffle(AB, CD, (I4){2, 3, 6, 7})};
+    for (int i = 0; i < 4; i++) memcpy(to + (ptrdiff_t)i * S, &out[i], 16);
 }
 
-/* One row of scores, its first `use` in use, to weights; the others become 0. */
-static void weights(int S, int use, float scale, float *w)
+/* to(K, S) = from(T, K)^T; rows beyond T count as 0 up to the next 4, what lies further is never read with a weight. */
+static void turn(const gs_head *h, const float *from, int ld, float *to)
+{
+    static const float zeros[4];
+    int S = padded(h->T);
+    for (int t = 0; t < h->T; t += 4)
+        for (int k = 0; k < h->K; k += 4) {
+            const float *rows[4];
+            for (int i = 0; i < 4; i++) rows[i] = t + i < h->T ? from + (t + i) * ld + k : zeros;
+            turn4(rows, S, to + (ptrdiff_t)k * S + t);
+        }
+}
+
+/* One row of G groups of 16 scores, its first `use` in use, to weights; the others become 0. */
+static inline __attribute__((always_inline)) void weights_of(const int G, int use, float scale, float *w)
 {
     static const float index[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     lanes top, sum = {0};
     for (int p = 0; p < PARTS; p++) top.v[p] = v_all(-INFINITY);
-    for (int at = 0; at < S; at += W) {
-        V x = v_choose(v_load(index + at % LANES) + (float)(at - at % LANES) < (float)use, v_load(w + at) * scale, v_all(-INFINITY));
-        V *t = &top.v[at / W % PARTS];
-        *t = v_choose(x > *t, x, *t);
-        v_store(w + at, x);
-    }
+    for (int g = 0; g < G; g++)
+        for (int p = 0; p < PARTS; p++) {
+            float *at = w + g * LANES + p * W;
+            V x = v_choose(v_load(index + p * W) < (float)(use - g * LANES), v_load(at) * scale, v_all(-INFINITY));
+            top.v[p] = v_choose(x > top.v[p], x, top.v[p]);
+            v_store(at, x);
+        }
     float shift = lanes_max(&top);
-    for (int at = 0; at < S; at += W) {
-        V e = v_exp(v_load(w + at) - shift);
-        sum.v[at / W % PARTS] += e;
-        v_store(w + at, e);
-    }
+    for (int g = 0; g < G; g++)
+        for (int p = 0; p < PARTS; p++) {
+            float *at = w + g * LANES + p * W;
+            V e = v_exp(v_load(at) - shift);
+            sum.v[p] += e;
+            v_store(at, e);
+        }
     float total = lanes_sum(&sum);
-    for (int at = 0; at < S; at += W) v_store(w + at, v_load(w + at) / total);
+    for (int i = 0; i < G * LANES; i += W) v_store(w + i, v_load(w + i) / total);
+}
+
+static void weights(int S, int use, float scale, float *w)
+{
+    if (S == LANES) weights_of(1, use, scale, w);
+    else weights_of(S / LANES, use, scale, w);
 }
 
 static const float *drop(int n, const float *w, const float *mask, float *out)
