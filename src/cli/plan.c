@@ -61,6 +61,7 @@ static void add_row(gs_cells *cells, const gs_session *s, int index, const layou
 {
     char text[64];
     double mismatch = 0;
+    bool matched = gs_run_matched(run, &mismatch);
     gs_run run = {s->grid, index};
     const gs_cost *cost = gs_plan_cost(s->plan, index);
     const gs_counts *n = &cost->counts;
@@ -74,7 +75,7 @@ static void add_row(gs_cells *cells, const gs_session *s, int index, const layou
     gs_cells_add(cells, "%.3g", cost->predicted_s);
     gs_cells_add(cells, "%s", gs_state_names[s->plan->state[index]]);
     if (l->mismatch)
-        gs_cells_add(cells, gs_run_matched(run, &mismatch) ? "%+.3f %%" : "", 100 * mismatch);
+        gs_cells_add(cells, matched ? "%+.3f %%" : "", 100 * mismatch);
 }
 
 static void print_text(const gs_session *s)
