@@ -61,8 +61,8 @@ static void add_row(gs_cells *cells, const gs_session *s, int index, const layou
 {
     char text[64];
     double mismatch = 0;
-    bool matched = gs_run_matched(run, &mismatch);
     gs_run run = {s->grid, index};
+    bool matched = gs_run_matched(run, &mismatch);
     const gs_cost *cost = gs_plan_cost(s->plan, index);
     const gs_counts *n = &cost->counts;
     gs_cells_add(cells, "%.12s", gs_run_id(run, text));
