@@ -1,7 +1,7 @@
 /* gridshift mpi: runs as bytes -> master -> workers -> records as bytes. The only stage that includes <mpi.h>.
  *
  * Rank 0 is the master and sleeps between messages; every other rank works. Pull scheduling: a worker gets its next run
- * when it hands in the last. DESIGN section 5. */
+ * when it hands in the last; of short ones it has a queue. DESIGN section 5. */
 #ifndef GRIDSHIFT_MPI_H
 #define GRIDSHIFT_MPI_H
 #include "gridshift/base.h"
@@ -20,12 +20,18 @@ typedef struct gs_bytes {
     size_t length;
 } gs_bytes;
 
-/* Rank 0 only. next: the next job's bytes (borrowed until the call returns) or false when none is left; accept: takes a
- * finished job's bytes; tick: called about every 100 ms (progress); a true result of tick stops issuing. Returns when all
- * issued jobs came back and all workers were told to leave. */
+typedef struct gs_job {
+    const char *data; /* borrowed until the next call */
+    size_t length;
+    double seconds; /* what it will take, about */
+} gs_job;
+
+/* Rank 0 only. next: the next job, or false when none is left; accept: takes a finished job's bytes, a job's results in the order in
+ * which it was issued to its worker; tick: called about every 50 ms (progress, journal). A true result of tick stops: a worker
+ * finishes the job that it is at and drops what it has queued. Returns when every worker has said that it leaves. */
 typedef struct gs_master_calls {
     void *context;
-    bool (*next)(void *context, const char **job, size_t *length);
+    bool (*next)(void *context, gs_job *out);
     void (*accept)(void *context, const char *result, size_t length, int rank);
     bool (*tick)(void *context);
 } gs_master_calls;

@@ -35,8 +35,10 @@ typedef struct gs_journal gs_journal;
 int gs_journal_open(const char *dir, gs_journal **out, gs_err *e);
 /* What was cut off when it was opened, as a sentence; NULL: nothing. Borrowed. */
 const char *gs_journal_note(const gs_journal *j);
-int gs_journal_append(gs_journal *j, const char *json, gs_err *e); /* write, fsync */
-void gs_journal_close(gs_journal **j);
+/* Adds a record to those that wait for the disk; at some megabytes they are synced at once. */
+int gs_journal_add(gs_journal *j, const char *json, size_t length, gs_err *e);
+int gs_journal_sync(gs_journal *j, gs_err *e); /* writes what waits, fsync: only then is it recorded */
+void gs_journal_close(gs_journal **j);         /* without a sync: what waits is lost */
 
 /* DIR/lock: one master per folder. Taken whole or not at all; names host, boot and process. A lock whose process is gone
  * from this host is taken over; one of another host is refused with what to do. */

@@ -54,46 +54,48 @@ void gs_campaign_close(gs_campaign **c)
     *c = NULL;
 }
 
-static bool next_job(void *context, const char **job, size_t *length)
+static bool next_job(void *context, gs_job *out)
 {
     gs_campaign *c = context;
     const gs_plan *p = c->session->plan;
     if (gs_stop_asked() || c->next >= p->todo)
         return false;
+    int run = p->order[c->next++];
     free(c->job);
-    gs_config config;
-    gs_run_config((gs_run){c->session->grid, p->order[c->next++]}, &config);
-    c->job = gs_job_text(&config, gs_spec_ablate(c->session->spec), c->options->dir);
-    *job = c->job;
-    *length = strlen(c->job);
+    c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_ablate(c->session->spec), c->options->dir, &out->length);
+    out->data = c->job;
+    out->seconds = gs_plan_cost(p, run)->predicted_s;
     return true;
-}
-
-static double predicted_of(const gs_plan *p, const char *id)
-{
-    (void)id;
-    return p->todo ? p->todo_s / p->todo : 0;
 }
 
 static void accept_result(void *context, const char *result, size_t length, int rank)
 {
     gs_campaign *c = context;
-    gs_record r = {0};
+    const gs_plan *p = c->session->plan;
+    gs_result_head head;
     gs_err e;
-    if (gs_record_parse(result, length, &r, &e))
-        gs_die("rank %d sent a record that does not read back: %s", rank, e.text);
-    char *line = gs_text("%.*s", (int)length, result);
-    if (gs_journal_append(c->journal, line, &e))
+    if (length < sizeof head)
+        gs_die("rank %d sent a result of %zu bytes", rank, length);
+    memcpy(&head, result, sizeof head);
+    if (head.run < 0 || head.run >= p->count)
+        gs_die("rank %d sent a result of run %d", rank, head.run);
+    if (gs_journal_add(c->journal, result + sizeof head, length - sizeof head, &e))
         gs_die("%s", e.text);
-    free(line);
-    gs_progress_run(&c->progress, predicted_of(c->session->plan, r.id), &r);
-    gs_progress_show(&c->progress, false);
-    gs_record_free(&r);
+    gs_progress_run(&c->progress, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
+}
+
+/* Only what is on the disk is shown as done. */
+static void sync_journal(gs_campaign *c)
+{
+    gs_err e;
+    if (gs_journal_sync(c->journal, &e))
+        gs_die("%s", e.text);
 }
 
 static bool on_tick(void *context)
 {
     gs_campaign *c = context;
+    sync_journal(c);
     if (gs_stop_asked() && !c->told) {
         c->told = true;
         fprintf(stderr, "%sgridshift: stopping when the runs in progress are finished; once more ends them at once\n",
@@ -105,11 +107,11 @@ static bool on_tick(void *context)
 
 static void run_here(gs_campaign *c)
 {
-    const char *job;
-    size_t length;
-    while (!on_tick(c) && next_job(c, &job, &length)) {
+    gs_executor execute = gs_execute;
+    gs_job job;
+    while (!on_tick(c) && next_job(c, &job)) {
         gs_bytes result = {0};
-        gs_job_execute(NULL, job, length, &result);
+        gs_job_execute(&execute, job.data, job.length, &result);
         accept_result(c, result.data, result.length, 0);
         free(result.data);
     }
@@ -125,7 +127,7 @@ static int report_failures(const gs_session *s)
 }
 
 /* What is missing after an interruption has no tables yet: they would change with every stop. */
-static int report(gs_campaign *c)
+int gs_campaign_report(gs_campaign *c)
 {
     const gs_run_options *o = c->options;
     gs_session *s = c->session;
@@ -149,7 +151,7 @@ static int report(gs_campaign *c)
     return failed ? failed : code;
 }
 
-int gs_campaign_run(gs_campaign *c, int workers)
+void gs_campaign_dispatch(gs_campaign *c, int workers)
 {
     const gs_master_calls calls = {c, next_job, accept_result, on_tick};
     gs_progress_start(&c->progress, c->session->plan, workers, c->options->quiet);
@@ -157,6 +159,6 @@ int gs_campaign_run(gs_campaign *c, int workers)
         gs_master(&calls);
     else
         run_here(c);
+    sync_journal(c);
     gs_progress_end(&c->progress);
-    return report(c);
 }

@@ -1,41 +1,51 @@
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/run.h"
 
-char *gs_job_text(const gs_config *c, uint32_t ablate, const char *dir)
+/* What travels is this program's own, on both sides: structs and packed values, no text to be read. DIR follows. */
+typedef struct job_head {
+    int32_t run;
+    uint32_t ablate;
+    int64_t values[GS_KEY_COUNT]; /* the canonical config, packed */
+} job_head;
+
+char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length)
 {
-    char *config = gs_config_json(c, false);
-    /* The config travels as text, so that no number of it is printed and read once more. */
-    json_t *job = json_pack("{s:I, s:s, s:s}", "ablate", (json_int_t)ablate, "config", config, "dir", dir);
-    char *text = job ? json_dumps(job, JSON_COMPACT) : NULL;
-    json_decref(job);
-    free(config);
-    return text;
+    job_head head = {.run = run.index, .ablate = ablate};
+    size_t dir_length = strlen(dir);
+    for (int k = 0; k < GS_KEY_COUNT; k++) head.values[k] = gs_value_pack((gs_key)k, gs_run_value(run, (gs_key)k));
+    *length = sizeof head + dir_length;
+    char *job = gs_alloc(*length, 1);
+    memcpy(job, &head, sizeof head);
+    memcpy(job + sizeof head, dir, dir_length);
+    return job;
 }
 
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result)
 {
-    (void)context;
-    json_int_t ablate;
-    const char *text, *dir;
+    const gs_executor *execute = context;
+    job_head head;
     gs_config config;
     gs_record record = {0};
-    gs_err e;
-    json_t *root = json_loadb(job, length, 0, NULL);
-    if (!root || json_unpack(root, "{s:I, s:s, s:s}", "ablate", &ablate, "config", &text, "dir", &dir))
-        gs_die("a job that is none: %.*s", (int)length, job);
-    if (gs_config_from_json(text, &config, &e))
-        gs_die("a job's config does not read back: %s", e.text);
+    if (length < sizeof head)
+        gs_die("a job of %zu bytes is none", length);
+    memcpy(&head, job, sizeof head);
+    char *dir = gs_text("%.*s", (int)(length - sizeof head), job + sizeof head);
+    for (int k = 0; k < GS_KEY_COUNT; k++) config.v[k] = gs_value_unpack((gs_key)k, head.values[k]);
     double start = gs_clock_s();
-    gs_execute(dir, &config, (uint32_t)ablate, &record);
+    (*execute)(dir, &config, head.ablate, &record);
     record.wall_s = gs_clock_s() - start;
     record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
     gethostname(record.host, sizeof record.host - 1);
-    result->data = gs_record_json(&record);
-    result->length = strlen(result->data);
+    char *json = gs_record_json(&record);
+    gs_result_head top = {.run = head.run, .ok = record.ok, .wall_s = record.wall_s};
+    gs_buf out = {0};
+    gs_buf_bytes(&out, &top, sizeof top);
+    gs_buf_bytes(&out, json, strlen(json));
+    *result = (gs_bytes){out.text, out.length};
     gs_record_free(&record);
-    json_decref(root);
+    free(json);
+    free(dir);
 }

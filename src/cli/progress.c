@@ -18,12 +18,12 @@ void gs_progress_start(gs_progress *p, const gs_plan *plan, int workers, bool qu
         fprintf(stderr, "%d of %d runs are there already\n", plan->count - plan->todo, plan->count);
 }
 
-void gs_progress_run(gs_progress *p, double predicted_s, const gs_record *r)
+void gs_progress_run(gs_progress *p, double predicted_s, bool ok, double wall_s)
 {
     p->done++;
-    p->failed += !r->ok;
+    p->failed += !ok;
     p->predicted_s += predicted_s;
-    p->actual_s += r->wall_s;
+    p->actual_s += wall_s;
 }
 
 double gs_progress_left_s(const gs_progress *p, double now_s)

@@ -62,12 +62,6 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
     if (gs_session_read(s, o->sweep, &o->sets, o->partial, e))
         return -1;
     o->dir = o->dir_given ? gs_text("%s", o->dir_given) : gs_text("runs/%s", gs_spec_name(s->spec));
-    gs_config first;
-    gs_run_config((gs_run){s->grid, 0}, &first);
-    char *job = gs_job_text(&first, 0, o->dir);
-    if (!job)
-        return gs_error(e, "%s: the folder's name is not valid UTF-8. Give another with -o.", o->dir);
-    free(job);
     struct stat there;
     if (stat(o->dir, &there) == 0 && !S_ISDIR(there.st_mode))
         return gs_error(e, "%s is not a folder. Give another with -o.", o->dir);
@@ -110,10 +104,13 @@ static int run_rank(int argc, char **argv)
     }
     code = gs_mpi_agree(code);
     if (code == GO) {
+        gs_executor execute = gs_execute;
         if (gs_mpi_rank() == 0)
-            code = gs_campaign_run(c, gs_mpi_size() - 1);
+            gs_campaign_dispatch(c, gs_mpi_size() - 1);
         else
-            gs_worker(gs_job_execute, NULL);
+            gs_worker(gs_job_execute, &execute);
+        if (gs_mpi_rank() == 0)
+            code = gs_campaign_report(c);
         code = gs_mpi_agree(code);
     }
     release(&o, &s, &c);
@@ -146,7 +143,10 @@ int gs_cmd_run(int argc, char **argv)
         } else {
             gs_stop_install();
             code = gs_campaign_open(&o, &s, &c);
-            code = code ? code : gs_campaign_run(c, 0);
+            if (!code) {
+                gs_campaign_dispatch(c, 0);
+                code = gs_campaign_report(c);
+            }
         }
     }
     release(&o, &s, &c);

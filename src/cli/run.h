@@ -7,10 +7,17 @@
 
 /* -- job.c: local ------------------------------------------------------------------------------------------ */
 
-/* {"ablate": mask, "config": canonical JSON, "dir": DIR}, owned by the caller; NULL when dir is not UTF-8. */
-char *gs_job_text(const gs_config *c, uint32_t ablate, const char *dir);
-/* What a worker does with it: -> gs_record_json, owned by *result. */
+typedef void (*gs_executor)(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out); /* as gs_execute */
+
+/* The run as bytes, owned by the caller. */
+char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length);
+/* What a worker does with it. context: a gs_executor *. -> a gs_result_head and gs_record_json, owned by *result. */
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
+typedef struct gs_result_head { /* what the master needs without reading the record */
+    int32_t run;
+    int32_t ok;
+    double wall_s;
+} gs_result_head;
 
 /* -- stop.c: local ----------------------------------------------------------------------------------------- */
 
@@ -36,7 +43,7 @@ typedef struct gs_progress {
 } gs_progress;
 double gs_clock_s(void); /* monotonic */
 void gs_progress_start(gs_progress *p, const gs_plan *plan, int workers, bool quiet);
-void gs_progress_run(gs_progress *p, double predicted_s, const gs_record *r); /* one came back */
+void gs_progress_run(gs_progress *p, double predicted_s, bool ok, double wall_s); /* one came back */
 void gs_progress_show(gs_progress *p, bool now);                              /* when it is time, or now */
 void gs_progress_end(gs_progress *p);
 /* Wall seconds left, from the cost model scaled by what the finished runs took. */
@@ -56,7 +63,8 @@ typedef struct gs_campaign gs_campaign;
 /* Takes the folder's lock, plans anew and writes the sweep there. -> GS_EXIT_FINE, or another exit code with its message
  * printed. */
 int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out);
-/* Does what is missing: with workers through the MPI master, with 0 in this process; then the tables. -> exit code */
-int gs_campaign_run(gs_campaign *c, int workers);
+/* Does what is missing: with workers through the MPI master, with 0 in this process. Everything is in the journal then. */
+void gs_campaign_dispatch(gs_campaign *c, int workers);
+int gs_campaign_report(gs_campaign *c); /* the tables, or what is left to do -> exit code */
 void gs_campaign_close(gs_campaign **c);
 #endif

@@ -1,8 +1,13 @@
 /* The master: hands out jobs, takes results, sleeps in between.
  *
- * Invariants: a worker has at most one job; every worker starts idle and is idle again when its result has come whole; nothing
- * here blocks, so that no worker that is slow, stopped or lost can hold up the others. Idle workers stay until the very end, so
- * that a job may be issued again. Deliberately not here: what a job means, and what to do about a lost worker. */
+ * A worker gets one job at a time, longest first. Only of short ones it has a queue, so that it need not wait for the next: never
+ * more than QUEUE_S of them, which bounds by how much the last worker can end after the others and costs a longer job at most the
+ * milliseconds that the master sleeps. Batches make one message of many tiny jobs.
+ *
+ * Invariants: nothing here blocks, so that no worker that is slow, stopped or lost can hold up the others; no step depends on how
+ * many jobs there are. Idle workers stay until the last result is there, so that a job may be issued again. Deliberately not
+ * here: what a job means, and what to do about a lost worker. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,20 +15,28 @@
 #include "wire.h"
 
 typedef struct seat {
-    bool busy;           /* has a job, or its result is under way */
-    gs_transfer out, in; /* the job, the result */
+    int queued;      /* jobs without a result */
+    double queued_s; /* what they take, about */
+    bool open;       /* gets jobs in this round */
+    bool told, gone; /* to leave; that it leaves */
+    gs_batch batch;  /* jobs that are about to be sent */
+    gs_transfer out, in;
 } seat;
 
 typedef struct master {
     const gs_master_calls *calls;
-    int size;    /* ranks; seats[1..size-1] are the workers */
-    seat *seats; /* (size), owned */
-    int busy;    /* workers with a job */
-    bool dry;    /* no more jobs: all are issued, or tick said stop */
+    int size;      /* ranks; seats[1..size-1] are the workers */
+    seat *seats;   /* (size), owned */
+    int queued;    /* jobs without a result, of all workers */
+    int gone;      /* workers */
+    double last_s; /* of the last job that was issued: later ones are not longer */
+    bool dry;      /* no more jobs */
+    bool stopped;  /* tick said so */
     double next_tick_s;
 } master;
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 50, QUEUE_MOST = 2048, BATCH_BYTES = 1 << 20 };
+static const double QUEUE_S = 0.5;
 
 static double now_s(void)
 {
@@ -32,31 +45,64 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static char *copy_of(const char *data, size_t length)
+/* Half a queue is enough to go on with: a message then has the other half. */
+static bool is_hungry(const seat *s)
 {
-    char *copy = gs_alloc(length, 1);
-    if (length) memcpy(copy, data, length);
-    return copy;
+    return !s->out.active && s->queued <= QUEUE_MOST / 2 && s->queued_s <= QUEUE_S / 2;
 }
 
-/* A job for each idle worker, while there are jobs. */
+static bool has_room(const master *m, const seat *s)
+{
+    if (!s->queued) return true;
+    return s->queued < QUEUE_MOST && s->queued_s + m->last_s <= QUEUE_S && s->batch.length < BATCH_BYTES;
+}
+
+static bool add_job(master *m, seat *s)
+{
+    gs_job job;
+    if (m->dry || !has_room(m, s)) return false;
+    m->dry = !m->calls->next(m->calls->context, &job);
+    if (m->dry) return false;
+    gs_batch_add(&s->batch, job.data, (gs_item){job.length, job.seconds});
+    m->queued++;
+    s->queued++;
+    s->queued_s += job.seconds;
+    m->last_s = job.seconds;
+    return true;
+}
+
+/* Jobs for every worker that is short of them, dealt out one by one. */
 static bool issue(master *m)
 {
-    bool moved = false;
-    for (int rank = 1; rank < m->size && !m->dry; rank++) {
-        seat *s = &m->seats[rank];
-        if (s->busy || s->out.active) continue;
-        const char *job;
-        size_t length;
-        m->dry = !m->calls->next(m->calls->context, &job, &length);
-        if (m->dry) break;
-        gs_transfer_free(&s->out);
-        gs_transfer_send(&s->out, rank, GS_MSG_JOB, copy_of(job, length), length);
-        s->busy = true;
-        m->busy++;
-        moved = true;
+    bool any = false, more = !m->dry && !m->stopped;
+    for (int rank = 1; rank < m->size; rank++) m->seats[rank].open = more && is_hungry(&m->seats[rank]);
+    while (more) {
+        more = false;
+        for (int rank = 1; rank < m->size; rank++)
+            more |= m->seats[rank].open && add_job(m, &m->seats[rank]);
+        any |= more;
     }
-    return moved;
+    for (int rank = 1; any && rank < m->size; rank++) {
+        seat *s = &m->seats[rank];
+        if (!s->batch.length) continue;
+        gs_transfer_free(&s->out);
+        gs_transfer_send(&s->out, rank, GS_MSG_JOB, s->batch.data, s->batch.length);
+        s->batch = (gs_batch){0};
+    }
+    return any;
+}
+
+/* At the end, or on a stop. */
+static void dismiss(master *m)
+{
+    if (!m->stopped && (!m->dry || m->queued)) return;
+    for (int rank = 1; rank < m->size; rank++) {
+        seat *s = &m->seats[rank];
+        if (s->told || s->out.active) continue;
+        gs_transfer_free(&s->out);
+        gs_transfer_send(&s->out, rank, GS_MSG_LEAVE, NULL, 0);
+        s->told = true;
+    }
 }
 
 /* Starts to receive the results that were announced. */
@@ -69,10 +115,25 @@ static bool greet(master *m)
         MPI_Iprobe(MPI_ANY_SOURCE, GS_MSG_RESULT, MPI_COMM_WORLD, &there, &status);
         if (!there) return moved;
         seat *s = &m->seats[status.MPI_SOURCE];
-        if (!s->busy || s->in.active) gs_die("rank %d sent a %s without a job", status.MPI_SOURCE, gs_message_names[GS_MSG_RESULT]);
+        if (s->in.active) return moved; /* its last message has come, and is only to be looked at */
+        if (s->gone) gs_die("rank %d sent a %s that is not due", status.MPI_SOURCE, gs_message_names[GS_MSG_RESULT]);
         gs_transfer_receive(&s->in, status.MPI_SOURCE, GS_MSG_RESULT);
         moved = true;
     }
+}
+
+static void take_results(master *m, seat *s, int rank)
+{
+    gs_batch batch = {.data = s->in.data, .length = s->in.length};
+    gs_item item;
+    for (const char *data; (data = gs_batch_next(&batch, &item));) {
+        m->calls->accept(m->calls->context, data, item.length, rank);
+        m->queued--;
+        s->queued_s = --s->queued ? s->queued_s - item.seconds : 0;
+    }
+    s->gone = !batch.length;
+    m->gone += s->gone;
+    gs_transfer_free(&s->in);
 }
 
 static bool advance(master *m)
@@ -82,10 +143,7 @@ static bool advance(master *m)
         seat *s = &m->seats[rank];
         if (s->out.active) moved |= gs_transfer_advance(&s->out);
         if (!s->in.active || !gs_transfer_advance(&s->in)) continue;
-        m->calls->accept(m->calls->context, s->in.data, s->in.length, rank);
-        gs_transfer_free(&s->in);
-        s->busy = false;
-        m->busy--;
+        take_results(m, s, rank);
         moved = true;
     }
     return moved;
@@ -95,30 +153,21 @@ static void tick(master *m)
 {
     double now = now_s();
     if (now < m->next_tick_s) return;
-    m->next_tick_s = now + TICK_MS * 1e-3;
-    if (m->calls->tick(m->calls->context)) m->dry = true;
-}
-
-static void dismiss(master *m)
-{
-    for (int rank = 1; rank < m->size; rank++) {
-        seat *s = &m->seats[rank];
-        gs_transfer_finish(&s->out); /* its result is here, so that this has nothing to wait for */
-        gs_transfer_free(&s->out);
-        gs_transfer_send(&s->out, rank, GS_MSG_LEAVE, NULL, 0);
-    }
-    for (int rank = 1; rank < m->size; rank++) gs_transfer_finish(&m->seats[rank].out);
+    if (m->calls->tick(m->calls->context)) m->stopped = true;
+    m->next_tick_s = now_s() + TICK_MS * 1e-3;
 }
 
 void gs_master(const gs_master_calls *calls)
 {
-    master m = {.calls = calls, .size = gs_mpi_size()};
+    master m = {.calls = calls, .size = gs_mpi_size(), .last_s = INFINITY};
     if (m.size < 2) gs_die("a master without workers: one rank does its jobs itself");
     m.seats = gs_alloc((size_t)m.size, sizeof *m.seats);
     m.next_tick_s = now_s() + TICK_MS * 1e-3;
     gs_nap nap = {0};
-    while (issue(&m) || m.busy) {
-        bool moved = greet(&m);
+    while (m.gone < m.size - 1) {
+        bool moved = issue(&m);
+        dismiss(&m);
+        moved |= greet(&m);
         moved |= advance(&m);
         tick(&m);
         if (moved)
@@ -126,6 +175,6 @@ void gs_master(const gs_master_calls *calls)
         else
             gs_nap_take(&nap);
     }
-    dismiss(&m);
+    for (int rank = 1; rank < m.size; rank++) gs_transfer_finish(&m.seats[rank].out);
     free(m.seats);
 }

@@ -1,12 +1,13 @@
 #include "wire.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 const char *const gs_message_names[GS_MSG_COUNT] = {"", "job", "result", "leave", "bytes"};
 
 enum { CHUNK = 4 << 20 }; /* an MPI count is an int, a message may be longer */
-enum { NAP_FIRST_US = 50, NAP_MOST_US = 5000 };
+enum { NAP_FIRST_US = 50, NAP_MOST_US = 2000 };
 
 void gs_nap_take(gs_nap *n)
 {
@@ -84,4 +85,36 @@ void gs_transfer_free(gs_transfer *t)
 {
     free(t->data);
     *t = (gs_transfer){0};
+}
+
+void gs_batch_append(gs_batch *b, const char *items, size_t length)
+{
+    if (b->at == b->length) b->at = b->length = 0;
+    if (b->length + length > b->capacity) {
+        b->capacity = 2 * (b->length + length);
+        b->data = gs_grow(b->data, b->capacity, 1);
+    }
+    if (length) memcpy(b->data + b->length, items, length);
+    b->length += length;
+}
+
+void gs_batch_add(gs_batch *b, const void *data, gs_item item)
+{
+    gs_batch_append(b, (const char *)&item, sizeof item);
+    gs_batch_append(b, data, item.length);
+}
+
+const char *gs_batch_next(gs_batch *b, gs_item *item)
+{
+    if (b->at == b->length) return NULL;
+    memcpy(item, b->data + b->at, sizeof *item);
+    const char *data = b->data + b->at + sizeof *item;
+    b->at += sizeof *item + item->length;
+    return data;
+}
+
+void gs_batch_free(gs_batch *b)
+{
+    free(b->data);
+    *b = (gs_batch){0};
 }

@@ -7,9 +7,9 @@
 
 /* What travels, and its tag. A message is a header (its length, under its own tag), then its bytes, under GS_MSG_BYTES. */
 typedef enum gs_message {
-    GS_MSG_JOB = 1, /* master -> worker: execute these bytes */
-    GS_MSG_RESULT,  /* worker -> master: what the last job gave; also the request for the next */
-    GS_MSG_LEAVE,   /* master -> worker: no more jobs */
+    GS_MSG_JOB = 1, /* master -> worker: a batch of jobs */
+    GS_MSG_RESULT,  /* worker -> master: a batch of results; an empty one: the worker leaves */
+    GS_MSG_LEAVE,   /* master -> worker: finish the job that you are at, drop the others, leave */
     GS_MSG_BYTES,   /* the content of any of them */
     GS_MSG_COUNT
 } gs_message;
@@ -33,7 +33,21 @@ bool gs_transfer_advance(gs_transfer *t);                     /* true: done; t->
 void gs_transfer_finish(gs_transfer *t);                      /* waits asleep until it is done */
 void gs_transfer_free(gs_transfer *t);
 
-/* Sleep between two looks: short after something happened, then longer, up to 5 ms. Zero-initialise. */
+/* Several jobs or results in one message, read in the order in which they were added. Zero-initialise. */
+typedef struct gs_batch {
+    char *data; /* owned */
+    size_t length, capacity, at; /* at: where the next item to be read is */
+} gs_batch;
+typedef struct gs_item {
+    uint64_t length;
+    double seconds; /* of the job, as the master gave them; a result has its job's */
+} gs_item;
+void gs_batch_add(gs_batch *b, const void *data, gs_item item);
+void gs_batch_append(gs_batch *b, const char *items, size_t length); /* a message's */
+const char *gs_batch_next(gs_batch *b, gs_item *item); /* its bytes, unaligned, valid until something is added; NULL: the end */
+void gs_batch_free(gs_batch *b);
+
+/* Sleep between two looks: short after something happened, then longer, up to 2 ms. Zero-initialise. */
 typedef struct gs_nap {
     long last_us;
 } gs_nap;

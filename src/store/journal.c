@@ -1,9 +1,12 @@
 /* journal.jsonl, the writing side: the backbone of a sweep. A run that was appended is never computed again.
  *
- * Invariants: a line is "CRC32-hex8 JSON\n"; a line that was reported as written is on the disk; what is after the last
- * newline was never reported as written, so that it may be cut off. One writer: the holder of the folder's lock. */
+ * Invariants: a line is "CRC32-hex8 JSON\n"; what a successful gs_journal_sync followed is on the disk; what is after the last
+ * newline never was, so that it may be cut off. One writer: the holder of the folder's lock.
+ *
+ * An fsync takes milliseconds, a tiny run microseconds: lines are gathered, and one fsync is for all of them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +17,10 @@ struct gs_journal {
     int fd;
     char *path; /* owned */
     char *note; /* owned; NULL: nothing was cut off */
+    gs_buf waiting; /* lines that are not written yet */
 };
+
+enum { WAITING_MOST = 4 << 20 };
 
 /* -> the bytes up to and with the last newline, or -1. */
 static off_t sound_length(int fd, off_t size)
@@ -68,13 +74,22 @@ static int write_whole(int fd, const char *bytes, size_t length)
     return fsync(fd);
 }
 
-int gs_journal_append(gs_journal *j, const char *json, gs_err *e)
+int gs_journal_add(gs_journal *j, const char *json, size_t length, gs_err *e)
 {
-    gs_buf line = {0};
-    gs_buf_add(&line, "%08x %s\n", (unsigned)gs_crc32(json, strlen(json)), json);
+    char prefix[16];
+    int digits = snprintf(prefix, sizeof prefix, "%08x ", (unsigned)gs_crc32(json, length));
+    gs_buf_bytes(&j->waiting, prefix, (size_t)digits);
+    gs_buf_bytes(&j->waiting, json, length);
+    gs_buf_bytes(&j->waiting, "\n", 1);
+    return j->waiting.length < WAITING_MOST ? 0 : gs_journal_sync(j, e);
+}
+
+int gs_journal_sync(gs_journal *j, gs_err *e)
+{
+    if (!j->waiting.length) return 0;
     off_t before = lseek(j->fd, 0, SEEK_END);
-    int failed = before < 0 || write_whole(j->fd, line.text, line.length);
-    gs_buf_free(&line);
+    int failed = before < 0 || write_whole(j->fd, j->waiting.text, j->waiting.length);
+    j->waiting.length = 0;
     if (!failed) return 0;
     int why = errno;
     if (before >= 0 && ftruncate(j->fd, before)) before = -1; /* a part of a line would spoil the next one too */
@@ -88,6 +103,7 @@ void gs_journal_close(gs_journal **j)
     if ((*j)->fd >= 0) close((*j)->fd);
     free((*j)->path);
     free((*j)->note);
+    gs_buf_free(&(*j)->waiting);
     free(*j);
     *j = NULL;
 }

@@ -187,7 +187,7 @@ static void append(const char *dir, int seed, double accuracy)
     gs_journal *j;
     gs_record r = sample(seed, accuracy);
     char *json = gs_record_json(&r);
-    if (gs_journal_open(dir, &j, &e) || gs_journal_append(j, json, &e)) fail_msg("%s", e.text);
+    if (gs_journal_open(dir, &j, &e) || gs_journal_add(j, json, strlen(json), &e) || gs_journal_sync(j, &e)) fail_msg("%s", e.text);
     gs_journal_close(&j);
     assert_null(j);
     free(json);
@@ -337,7 +337,7 @@ static void test_journal_append_fails(void **state)
         struct rlimit limit = {(rlim_t)s.st_size + 100, (rlim_t)s.st_size + 100};
         gs_record r = sample(1, 0.5);
         char *json = gs_record_json(&r);
-        if (setrlimit(RLIMIT_FSIZE, &limit) || gs_journal_append(j, json, &e) != -1) _exit(2);
+        if (setrlimit(RLIMIT_FSIZE, &limit) || gs_journal_add(j, json, strlen(json), &e) || gs_journal_sync(j, &e) != -1) _exit(2);
         off_t before = s.st_size;
         _exit(stat(path, &s) || s.st_size != before ? 3 : strstr(e.text, "cannot append") ? 0 : 4);
     }
