@@ -4,6 +4,7 @@
  * Errors: a function that can fail on bad input returns 0, or -1 with a sentence in *e. */
 #ifndef GRIDSHIFT_BASE_H
 #define GRIDSHIFT_BASE_H
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ void gs_die_hook(void (*hook)(void));
 void *gs_alloc(size_t count, size_t size);
 void *gs_grow(void *old, size_t count, size_t size); /* realloc with the same promise; new bytes are not zeroed */
 char *gs_text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a new string, owned by the caller */
+char *gs_text_of(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 /* One arena per family of tensors. A layout function runs twice over the same arena: with base NULL it only measures
  * (take returns NULL and `used` grows), then gs_arena_open allocates that much, and the second pass carves. */

@@ -51,6 +51,7 @@ void gs_metrics_free(gs_metrics *m);
 typedef enum gs_site { GS_SITE_ATTN_OUT, GS_SITE_ATTN_HEAD, GS_SITE_FFN_OUT, GS_SITE_FFN_EXPERT, GS_SITE_COUNT } gs_site;
 typedef enum gs_mode { GS_MODE_ZERO, GS_MODE_MEAN, GS_MODE_RESAMPLE, GS_MODE_COUNT } gs_mode;
 extern const char *const gs_site_names[GS_SITE_COUNT]; /* "attn.out", "attn.head", "ffn.out", "ffn.expert" */
+extern const char *const gs_site_words[GS_SITE_COUNT]; /* in a SUBJECT: "attn", "head", "ffn", "expert" */
 extern const char *const gs_mode_names[GS_MODE_COUNT]; /* "zero", "mean", "resample" */
 #define GS_ABLATE(site, mode) (1u << ((site) * GS_MODE_COUNT + (mode)))
 #define GS_ABLATE_ALL 0x3ffu /* every pair but ffn.expert with mean or resample, which are not defined */

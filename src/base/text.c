@@ -7,14 +7,19 @@
 
 #include "gridshift/base.h"
 
-char *gs_text(const char *format, ...)
+char *gs_text_of(const char *format, va_list args)
 {
     char *text;
+    if (vasprintf(&text, format, args) < 0) gs_die("out of memory for a text");
+    return text;
+}
+
+char *gs_text(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    char *text = gs_text_of(format, args);
     va_end(args);
-    if (n < 0) gs_die("out of memory for a text");
     return text;
 }
 

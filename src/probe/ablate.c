@@ -71,13 +71,12 @@ static void every_layer(const work *w, gs_site site, gs_mode mode, int index, co
 
 static void ablate(const work *w)
 {
-    static const char *const words[GS_SITE_COUNT] = {"attn", "head", "ffn", "expert"};
     bool moe = gs_is_moe(&w->m->config);
     const int counts[GS_SITE_COUNT] = {1, w->m->d.N, 1, moe ? w->m->d.E : 0};
     for (int site = 0; site < GS_SITE_COUNT; site++)
         for (int mode = 0; mode < GS_MODE_COUNT; mode++)
             for (int i = 0; w->q->ablate & GS_ABLATE(site, mode) && i < counts[site]; i++)
-                every_layer(w, (gs_site)site, (gs_mode)mode, i, words[site]);
+                every_layer(w, (gs_site)site, (gs_mode)mode, i, gs_site_words[site]);
 }
 
 static void clean(const work *w, gs_clean *record)

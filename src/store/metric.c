@@ -14,18 +14,17 @@ const gs_metric_row gs_metric_rows[] = {
     {"correct", "tokens", 1, false, "number of scored tokens that are right"},
     {"whole_answer", "inputs", 1, false, "number of inputs whose whole answer is right"},
     {"step", "steps", 0, false, "the step of the checkpoint"},
-    {"steps_to_50", "steps", -1, false, "first evaluation whose test accuracy reaches 50 %; absent when never"},
-    {"steps_to_90", "steps", -1, false, "first evaluation whose test accuracy reaches 90 %; absent when never"},
-    {"steps_to_99", "steps", -1, false, "first evaluation whose test accuracy reaches 99 %; absent when never"},
+    {"steps_to_50", "steps", -1, false, "first evaluation whose test accuracy is above 50 %; absent when never"},
+    {"steps_to_90", "steps", -1, false, "first evaluation whose test accuracy is above 90 %; absent when never"},
+    {"steps_to_99", "steps", -1, false, "first evaluation whose test accuracy is above 99 %; absent when never"},
     {"aux", "", -1, false, "load-balancing loss E sum_e f_e P_e, without its weight"},
     {"router_load_max", "fraction", -1, true, "largest share of the assignments that one expert has"},
-    {"load_max_violation", "", -1, false, "largest share times the number of experts, minus 1"},
     {0},
 };
 
 const char *const gs_site_names[GS_SITE_COUNT] = {"attn.out", "attn.head", "ffn.out", "ffn.expert"};
 const char *const gs_mode_names[GS_MODE_COUNT] = {"zero", "mean", "resample"};
-static const char *const site_words[GS_SITE_COUNT] = {"attn", "head", "ffn", "expert"}; /* in SUBJECT */
+const char *const gs_site_words[GS_SITE_COUNT] = {"attn", "head", "ffn", "expert"};
 
 static bool take(const char **at, const char *word)
 {
@@ -82,7 +81,7 @@ static bool parse_subject(gs_metric_name *m)
     m->mode = take_mode(&at);
     if (m->mode < 0) return false;
     if (take(&at, "block") && (!take_number(&at, &m->block) || *at++ != '_')) return false;
-    for (m->site = 0; m->site < GS_SITE_COUNT && !take(&at, site_words[m->site]); m->site++) continue;
+    for (m->site = 0; m->site < GS_SITE_COUNT && !take(&at, gs_site_words[m->site]); m->site++) continue;
     if (m->site == GS_SITE_COUNT) return false;
     bool indexed = m->site == GS_SITE_ATTN_HEAD || m->site == GS_SITE_FFN_EXPERT;
     if (indexed && !take_number(&at, &m->index)) return false;
@@ -156,12 +155,10 @@ static gs_metric *find(const gs_metrics *m, const char *name)
 
 void gs_metrics_set(gs_metrics *m, double value, const char *format, ...)
 {
-    char *name;
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&name, format, args);
+    char *name = gs_text_of(format, args);
     va_end(args);
-    if (n < 0) gs_die("out of memory for the name of a metric");
     gs_metric *old = find(m, name);
     if (old) {
         old->value = value;

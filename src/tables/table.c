@@ -8,12 +8,10 @@
 
 gs_column *gs_table_column(gs_table *t, const char *unit, const char *format, ...)
 {
-    char *name;
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&name, format, args);
+    char *name = gs_text_of(format, args);
     va_end(args);
-    if (n < 0) gs_die("out of memory for a column's name");
     t->columns = gs_grow(t->columns, (size_t)t->column_count + 1, sizeof *t->columns);
     gs_column *column = &t->columns[t->column_count++];
     *column = (gs_column){.name = name, .unit = gs_text("%s", unit), .in = GS_IN_ALL};
@@ -33,12 +31,10 @@ gs_cell *gs_table_cell(gs_table *t, int row, int column)
 
 void gs_table_note(gs_table *t, const char *format, ...)
 {
-    char *note;
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&note, format, args);
+    char *note = gs_text_of(format, args);
     va_end(args);
-    if (n < 0) gs_die("out of memory for a table's note");
     t->notes = gs_grow(t->notes, (size_t)t->note_count + 1, sizeof *t->notes);
     t->notes[t->note_count++] = note;
 }
