@@ -74,6 +74,7 @@ typedef struct gs_kernels {
                            const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
     /* One AdamW step over n elements (decoupled decay): g is scaled by clip first. */
     void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a);
+    double (*fma_loop)(size_t n); /* n rounds of independent multiply-adds in registers: the FLOPs done. For benchmarks */
 } gs_kernels;
 
 /* The best set that this processor runs; GRIDSHIFT_ISA=scalar|avx2|avx512 forces one (an unknown or impossible one: NULL

@@ -94,9 +94,14 @@ typedef struct gs_view {
     bool routes_only;      /* stop at the last layer's router: for the sums that a balancing loss needs beforehand */
 } gs_view;
 
+/* Multiplications of matrices in one training step, in FLOPs (2 per multiply-add): those of the plain algorithm, and those that are
+ * performed after gs_reductions_of. Both read out only rows with a target (targets (batch, T)). Attention's scores and
+ * sums count in full (the mask is ignored); element-wise work does not count. */
+void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *targets, int64_t *plain, int64_t *performed);
+
 typedef struct gs_pass gs_pass; /* activations of up to `most` sequences */
 /* Sequences of one chunk, at most the batch: activations that fit a level-2 cache. A pure function of the config. */
-int gs_chunk(const gs_config *c, int batch);
+int gs_chunk(const gs_config *c, const gs_dims *d, int batch);
 /* batch: sequences of a whole batch or set, for the choice of gs_reductions_of. */
 int gs_pass_open(gs_model *m, int most, int batch, bool train, gs_pass **out, gs_err *e);
 void gs_pass_close(gs_pass **p);

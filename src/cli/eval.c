@@ -34,7 +34,7 @@ static int measure(gs_model *m, int64_t step, gs_metrics *out, gs_err *e)
     int batch = gs_batch_size(&m->config); /* the chunks of a run, so that the sums are the run's, bit for bit */
     gs_task *task = NULL;
     gs_pass *pass = NULL;
-    int failed = gs_task_open(&m->config, &task, e) || gs_pass_open(m, gs_chunk(&m->config, batch), batch, false, &pass, e);
+    int failed = gs_task_open(&m->config, &task, e) || gs_pass_open(m, gs_chunk(&m->config, &m->d, batch), batch, false, &pass, e);
     if (!failed) {
         gs_measure q = {.pass = pass, .task = task, .checkpoint = "given", .step = step, .ablate = GS_ABLATE_ALL, .counts = true};
         failed = gs_measure_checkpoint(&q, out, e);

@@ -271,6 +271,17 @@ static void k_norm_back(int kind, int M, int D, const float *x, const float *w, 
     }
 }
 
+static double k_fma_loop(size_t n)
+{
+    enum { CHAINS = 12 }; /* latency x ports of the processors that we know */
+    V acc[CHAINS], keep = v_all(0);
+    for (int i = 0; i < CHAINS; i++) acc[i] = v_all((float)i);
+    for (size_t k = 0; k < n; k++)
+        for (int i = 0; i < CHAINS; i++) acc[i] = v_fma(acc[i], v_all(0.999f), v_all(1e-3f));
+    for (int i = 0; i < CHAINS; i++) keep += acc[i];
+    return keep[0] > -1 ? 2.0 * (double)n * CHAINS * W : 0; /* the sum is used, so that the loop stays */
+}
+
 #define GS_STRING_(x) #x
 #define GS_STRING(x) GS_STRING_(x)
 const gs_kernels GS_SET(gs_kernels) = {
@@ -279,4 +290,4 @@ const gs_kernels GS_SET(gs_kernels) = {
     .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
     .column_sums = k_column_sums, .softmax = GS_SET(gs_k_softmax), .softmax_back = GS_SET(gs_k_softmax_back), .norm = k_norm,
     .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),
-    .attention_back = GS_SET(gs_k_attention_back), .adamw = k_adamw};
+    .attention_back = GS_SET(gs_k_attention_back), .adamw = k_adamw, .fma_loop = k_fma_loop};

@@ -157,12 +157,11 @@ void gs_pass_close(gs_pass **p)
 }
 
 /* The bytes of one more sequence decide; the table is shared by all of them. */
-int gs_chunk(const gs_config *c, int batch)
+int gs_chunk(const gs_config *c, const gs_dims *d, int batch)
 {
     enum { CACHE = 6144 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens than this starve the products */
-    gs_dims d = gs_dims_of(c);
-    size_t one = gs_pass_bytes(c, &d, 2, batch) - gs_pass_bytes(c, &d, 1, batch);
-    int most = (int)(CACHE / (one ? one : 1)), least = (TOKENS + d.T - 1) / d.T;
+    size_t one = gs_pass_bytes(c, d, 2, batch) - gs_pass_bytes(c, d, 1, batch);
+    int most = (int)(CACHE / (one ? one : 1)), least = (TOKENS + d->T - 1) / d->T;
     if (most < least) most = least;
     return most < batch ? most : batch;
 }

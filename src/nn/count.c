@@ -39,7 +39,7 @@ void gs_count(const gs_config *c, gs_counts *out)
     out->tokens_per_step = (int64_t)batch * d.T;
     out->train_flops = 3 * out->flops_per_token * out->tokens_per_step * gs_int(c, GS_TRAIN_STEPS);
     enum { COPIES = 8 }; /* parameters, packed, gradient, two moments, the best, the first99 and the final checkpoint */
-    out->bytes = (int64_t)(l.size * sizeof(float) * COPIES + gs_pass_bytes(c, &d, gs_chunk(c, batch), batch)) + gs_task_bytes(c);
+    out->bytes = (int64_t)(l.size * sizeof(float) * COPIES + gs_pass_bytes(c, &d, gs_chunk(c, &d, batch), batch)) + gs_task_bytes(c);
 }
 
 int64_t gs_count_named(const gs_counts *n, const char *name)
@@ -48,4 +48,36 @@ int64_t gs_count_named(const gs_counts *n, const char *name)
     if (!strcmp(name, "params_active")) return n->params_active;
     if (!strcmp(name, "flops_per_token")) return n->flops_per_token;
     return -1;
+}
+
+/* -- one training step ----------------------------------------------------------------------------------------------- */
+
+typedef struct work { int64_t inputs, scores, outputs, router, blocks, readout; } work; /* rows of each kind of product */
+
+/* Forward, and the two products of backward for every one of forward; the first sweep of a balancing loss in several chunks is extra. */
+static int64_t flops_of(const gs_config *c, const gs_dims *d, const work *w, bool twice)
+{
+    int64_t D = d->D, matrices = gs_ffn_of(c)->block->gated ? 3 : 2;
+    int64_t inputs = 2 * w->inputs * 3 * D * D, attention = 4 * w->scores * d->T * D + 2 * w->outputs * D * D;
+    int64_t router = gs_has_router(c) ? 2 * w->router * D * d->E : 0, blocks = 2 * w->blocks * d->k * matrices * D * d->width;
+    return 3 * (inputs + attention + router + blocks + 2 * w->readout * D * d->C) + (twice ? attention + router : 0);
+}
+
+void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *targets, int64_t *plain, int64_t *performed)
+{
+    int64_t M = (int64_t)batch * d->T, read = 0;
+    for (int64_t i = 0; i < M; i++) read += targets[i] >= 0;
+    const work all = {M, M, M, M, M, read};
+    gs_reductions r = gs_reductions_of(c, d, batch);
+    int64_t late = (int64_t)batch * (d->T - r.first);
+    bool mixture = gs_ffn_of(c)->mixture;
+    work last = {M, mixture ? M : late, mixture ? M : late, M, late, read}, first = d->L == 1 ? last : all;
+    if (r.table) first.inputs = (int64_t)d->V * d->T;
+    *plain = *performed = 0;
+    for (int l = 0; l < d->L; l++) {
+        work w = l == 0 ? first : l == d->L - 1 ? last : all, p = all;
+        if (l < d->L - 1) w.readout = p.readout = 0;
+        *plain += flops_of(c, d, &p, false);
+        *performed += flops_of(c, d, &w, gs_balances(c) && gs_chunk(c, d, batch) < batch);
+    }
 }

@@ -11,8 +11,10 @@ static int open_parts(gs_training *t, gs_err *e)
 {
     const gs_config *c = &t->config;
     if (gs_task_open(c, &t->task, e)) return -1;
-    if (gs_model_open(c, gs_dims_of(c), true, &t->model, e)) return -1;
-    if (gs_pass_open(t->model, gs_chunk(c, gs_batch_size(c)), gs_batch_size(c), true, &t->pass, e)) return -1;
+    gs_dims d = gs_dims_of(c);
+    int batch = gs_batch_size(c);
+    if (gs_model_open(c, d, true, &t->model, e)) return -1;
+    if (gs_pass_open(t->model, gs_chunk(c, &d, batch), batch, true, &t->pass, e)) return -1;
     if (gs_optimiser_open(&t->optimiser, t->model, e)) return -1;
     t->best = gs_alloc(t->model->size, sizeof *t->best);
     t->first99 = gs_alloc(t->model->size, sizeof *t->first99);
