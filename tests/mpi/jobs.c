@@ -39,7 +39,7 @@ static double cpu_s(void)
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
-static char pattern(int index, size_t at) { return (char)(index * 31 + (int)(at * 2654435761u >> 13)); }
+static char pattern(int index, size_t at) { return (char)((unsigned)index * 31 + (unsigned)(at * 2654435761u >> 13)); }
 
 static void fill(char *bytes, int index, size_t length)
 {

@@ -121,6 +121,7 @@ static void one_row_per_run(void **state)
     gs_buf_free(&out);
     gs_metrics_free(&records[0].metrics);
     gs_metrics_free(&records[1].metrics);
+    close_world(&w);
 }
 
 /* -- a sweep's files ------------------------------------------------------------------------------------------------- */

@@ -12,14 +12,16 @@
 
 #include "gridshift/train.h"
 
-/* Interposed, so that a step that allocates is seen. */
+/* Interposed, so that a step that allocates is seen; AddressSanitizer has to have these for itself. */
+static long allocations;
+#ifndef __SANITIZE_ADDRESS__
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
-static long allocations;
 void *malloc(size_t n) { allocations++; return __libc_malloc(n); }
 void *calloc(size_t n, size_t size) { allocations++; return __libc_calloc(n, size); }
 void *realloc(void *p, size_t n) { allocations++; return __libc_realloc(p, n); }
+#endif
 
 static gs_training *open_training(const char *json)
 {
