@@ -9,6 +9,7 @@ static const gs_command commands[] = {
     {"show", gs_cmd_show, "one run: config, counts, metrics, curve"},
     {"eval", gs_cmd_eval, "take a checkpoint apart: metrics and ablations"},
     {"keys", gs_cmd_keys, "the manual: configuration keys and metrics"},
+    {"bench", gs_cmd_bench, "how fast this machine is"},
     {"doctor", gs_cmd_doctor, "what this machine will use"},
     {0}};
 

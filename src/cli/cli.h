@@ -36,6 +36,7 @@ int gs_cmd_tables(int argc, char **argv);
 int gs_cmd_show(int argc, char **argv);
 int gs_cmd_eval(int argc, char **argv);
 int gs_cmd_keys(int argc, char **argv);
+int gs_cmd_bench(int argc, char **argv); /* parts of it are collective under mpirun */
 int gs_cmd_doctor(int argc, char **argv);
 
 /* One run: train, measure, write DIR/runs/ID/. Never fails (a failure is in the record) and prints nothing. *out is owned by

@@ -1,0 +1,13 @@
+/* The parts of `gridshift bench`: a row of bench.c's table and a file each. A part parses its own options. */
+#ifndef CLI_BENCH_H
+#define CLI_BENCH_H
+#include "cli/cli.h"
+
+int gs_bench_dispatch(int argc, char **argv); /* collective under mpirun */
+
+/* Median, least and largest of n values, which are sorted in place; n > 0. */
+typedef struct gs_spread {
+    double median, low, high;
+} gs_spread;
+gs_spread gs_spread_of(double *x, int n);
+#endif

@@ -1,0 +1,302 @@
+/* How fast runs are handed out, taken in and recorded when they do nothing themselves: the real sweep file, plan, master, workers
+ * and journal, without training and without tables. Every measurement is an MPI job of its own, so that none sees another's memory. */
+#include <ftw.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cli/bench.h"
+#include "cli/run.h"
+
+enum { SIZES_MOST = 4, REPEAT_MOST = 99 };
+
+typedef struct options {
+    const char *runs_text, *workers_text, *repeat_text, *folder;
+    int runs, workers, repeat;
+    bool json;
+} options;
+
+/* -- one measurement, inside of the MPI job ---------------------------------------------------------------- */
+
+typedef struct measured {
+    double expand_s;       /* reading, expanding, checking and planning the sweep */
+    double wall_s, cpu_s;  /* of the dispatch; the master's processor time */
+    double grown_bytes;    /* the master's resident memory, by the plan alone */
+    double counted_bytes;  /* what the grid and the plan allocated */
+    double journal_bytes;
+} measured;
+
+static double cpu_s(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static double resident_bytes(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%*s %ld", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double counted_bytes(const gs_session *s)
+{
+    double n = s->grid->count, per_run = sizeof *s->grid->ids + sizeof *s->plan->state + sizeof *s->plan->cost_of + sizeof *s->plan->order;
+    for (int k = 0; k < GS_KEY_COUNT; k++)
+        per_run += s->grid->configs.columns[k] ? sizeof *s->grid->configs.columns[k] : 0;
+    return n * per_run + (double)s->plan->cost_count * (double)sizeof *s->plan->costs;
+}
+
+static double file_bytes(const char *dir, const char *name)
+{
+    struct stat s;
+    char *path = gs_text("%s/%s", dir, name);
+    double bytes = stat(path, &s) ? 0 : (double)s.st_size;
+    free(path);
+    return bytes;
+}
+
+static void execute_nothing(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out)
+{
+    (void)dir;
+    *out = (gs_record){.config = *c, .ablate = ablate, .ok = true};
+    gs_config_id(c, out->id);
+    gs_count(c, &out->counts);
+    gs_metrics_set(&out->metrics, 0, "final.clean.accuracy");
+}
+
+/* Dense and mixtures, five widths, many seeds: ten and more varying keys. Predicted to take microseconds each. */
+static int write_sweep(const char *dir, int runs, gs_err *e)
+{
+    char *path = gs_text("%s/sweep.yaml", dir);
+    char *text = gs_text("sweep: 1\nname: dispatch\ndefaults: {task.digits: 1, task.addend: 1, train.steps: 0}\nparameters:\n"
+                         "  ffn.kind: {values: [dense, moe]}\n  ffn.width: {values: [16, 32, 48, 64, 96]}\n"
+                         "  seed: {range: [0, %d]}\n", runs / 10);
+    int failed = gs_file_write(path, text, strlen(text), e);
+    free(path);
+    free(text);
+    return failed;
+}
+
+static int open_session(const char *dir, int runs, gs_session *s, measured *m, gs_err *e)
+{
+    const gs_sets none = {0};
+    if (gs_folder_make(dir, e) || write_sweep(dir, runs, e))
+        return -1;
+    char *path = gs_text("%s/sweep.yaml", dir);
+    double began = gs_clock_s(), before = resident_bytes();
+    int failed = gs_session_read(s, path, &none, false, e) || gs_session_plan(s, NULL, false, e);
+    m->expand_s = gs_clock_s() - began;
+    m->grown_bytes = resident_bytes() - before;
+    free(path);
+    return failed ? -1 : 0;
+}
+
+static int write_measured(const char *dir, const measured *m, gs_err *e)
+{
+    json_t *j = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "expand_s", m->expand_s, "wall_s", m->wall_s, "cpu_s", m->cpu_s,
+                          "grown_bytes", m->grown_bytes, "counted_bytes", m->counted_bytes, "journal_bytes", m->journal_bytes);
+    char *text = json_dumps(j, 0), *path = gs_text("%s/measured.json", dir);
+    int failed = gs_file_write(path, text, strlen(text), e);
+    json_decref(j);
+    free(text);
+    free(path);
+    return failed;
+}
+
+static int measure_rank(const options *o)
+{
+    enum { GO = -1 };
+    gs_run_options run = {.quiet = true, .dir = (char *)(uintptr_t)o->folder};
+    gs_session s = {0};
+    gs_campaign *c = NULL;
+    measured m = {0};
+    gs_err e = {""};
+    gs_executor execute = execute_nothing;
+    int code = GO;
+    bool master = gs_mpi_rank() == 0;
+    if (master && open_session(o->folder, o->runs, &s, &m, &e))
+        code = gs_cli_error("%s", e.text);
+    if (master && code == GO && gs_campaign_open(&run, &s, &c))
+        code = GS_EXIT_INPUT;
+    code = gs_mpi_agree(code);
+    if (code == GO && !master)
+        gs_worker(gs_job_execute, &execute);
+    if (code == GO && master) {
+        double began = gs_clock_s(), before = cpu_s();
+        gs_campaign_dispatch(c, gs_mpi_size() - 1);
+        m.wall_s = gs_clock_s() - began;
+        m.cpu_s = cpu_s() - before;
+        m.counted_bytes = counted_bytes(&s);
+        m.journal_bytes = file_bytes(o->folder, "journal.jsonl");
+        code = write_measured(o->folder, &m, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
+    }
+    code = gs_mpi_agree(code);
+    gs_campaign_close(&c);
+    gs_session_close(&s);
+    return code;
+}
+
+/* -- all measurements, in the process that was started ----------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *s, int kind, struct FTW *at)
+{
+    (void)s, (void)kind, (void)at;
+    return remove(path);
+}
+
+static int read_measured(const char *dir, measured *m, gs_err *e)
+{
+    char *path = gs_text("%s/measured.json", dir), *text = NULL;
+    size_t length;
+    int failed = gs_file_read(path, 1 << 16, &text, &length, e);
+    json_t *j = failed ? NULL : json_loads(text, 0, NULL);
+    if (!failed && json_unpack(j, "{s:F, s:F, s:F, s:F, s:F, s:F}", "expand_s", &m->expand_s, "wall_s", &m->wall_s, "cpu_s", &m->cpu_s,
+                               "grown_bytes", &m->grown_bytes, "counted_bytes", &m->counted_bytes, "journal_bytes", &m->journal_bytes))
+        failed = gs_error(e, "%s: this is no measurement", path);
+    json_decref(j);
+    free(text);
+    free(path);
+    return failed;
+}
+
+static int measure(const options *o, const char *parent, int runs, measured *m)
+{
+    char count[16], workers[16], *dir = gs_text("%s/%d", parent, runs);
+    snprintf(count, sizeof count, "%d", runs);
+    snprintf(workers, sizeof workers, "%d", o->workers);
+    char *argv[] = {"bench", "dispatch", "--runs", count, "--workers", workers, "--output", dir, NULL};
+    gs_err e;
+    int code = gs_launch(o->workers + 1, argv);
+    if (!code && read_measured(dir, m, &e))
+        code = gs_cli_error("%s", e.text);
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(dir);
+    return code;
+}
+
+typedef struct summary {
+    gs_spread per_s, cpu_share, cpu_us, expand_s, grown, counted, journal; /* memory and journal: bytes a run */
+} summary;
+
+static summary summarise(const measured *m, int n, double runs)
+{
+    double x[7][REPEAT_MOST];
+    for (int i = 0; i < n; i++) {
+        const double row[7] = {runs / m[i].wall_s, m[i].cpu_s / m[i].wall_s,  1e6 * m[i].cpu_s / runs, m[i].expand_s,
+                               m[i].grown_bytes / runs, m[i].counted_bytes / runs, m[i].journal_bytes / runs};
+        for (int k = 0; k < 7; k++) x[k][i] = row[k];
+    }
+    return (summary){gs_spread_of(x[0], n), gs_spread_of(x[1], n), gs_spread_of(x[2], n), gs_spread_of(x[3], n),
+                     gs_spread_of(x[4], n), gs_spread_of(x[5], n), gs_spread_of(x[6], n)};
+}
+
+static void add_row(gs_cells *t, int runs, const summary *s)
+{
+    gs_cells_add(t, "%d", runs);
+    gs_cells_add(t, "%.0f", s->per_s.median);
+    gs_cells_add(t, "%.0f-%.0f", s->per_s.low, s->per_s.high);
+    gs_cells_add(t, "%.1f", s->cpu_us.median);
+    gs_cells_add(t, "%.0f %%", 100 * s->cpu_share.median);
+    gs_cells_add(t, "%.2f", s->expand_s.median);
+    gs_cells_add(t, "%.0f", s->counted.median);
+    gs_cells_add(t, "%.0f", s->grown.median);
+    gs_cells_add(t, "%.0f", s->journal.median);
+}
+
+static void print_json(const options *o, int runs, const summary *s)
+{
+    json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "dispatch", "runs", runs,
+                          "workers", o->workers, "repeat", o->repeat, "runs_per_s", s->per_s.median, "runs_per_s_low", s->per_s.low,
+                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median, "master_share", s->cpu_share.median,
+                          "expand_s", s->expand_s.median, "counted_bytes_per_run", s->counted.median, "resident_bytes_per_run",
+                          s->grown.median, "journal_bytes_per_run", s->journal.median);
+    char *text = json_dumps(j, 0);
+    puts(text);
+    free(text);
+    json_decref(j);
+}
+
+static void print_all(const options *o, const int *sizes, int count, measured m[SIZES_MOST][REPEAT_MOST])
+{
+    static const char *const heads[] = {"runs",     "runs/s",          "spread",           "master us/run", "master share",
+                                        "expand s", "bytes/run (sum)", "bytes/run (RSS)", "journal bytes/run"};
+    gs_cells t = {.columns = sizeof heads / sizeof *heads};
+    for (int i = 0; i < t.columns; i++) gs_cells_add(&t, "%s", heads[i]);
+    for (int i = 0; i < count; i++) {
+        summary s = summarise(m[i], o->repeat, sizes[i]);
+        add_row(&t, sizes[i], &s);
+        if (o->json)
+            print_json(o, sizes[i], &s);
+    }
+    if (!o->json)
+        gs_cells_print(&t, stdout);
+    gs_cells_free(&t);
+}
+
+static int measure_all(const options *o)
+{
+    static measured m[SIZES_MOST][REPEAT_MOST];
+    int sizes[SIZES_MOST] = {1000, 10000, 100000, 1000000}, count = SIZES_MOST, code = GS_EXIT_FINE;
+    const char *tmp = getenv("TMPDIR");
+    char *parent = gs_text("%s/gridshift-bench-XXXXXX", o->folder ? o->folder : tmp ? tmp : "/tmp");
+    if (o->runs)
+        sizes[0] = o->runs, count = 1;
+    if (!mkdtemp(parent))
+        code = gs_cli_error("%s: no folder can be made there. Give another with -o.", parent);
+    for (int round = 0; round < o->repeat && !code; round++) /* interleaved: what slows the machine down slows all sizes down */
+        for (int i = 0; i < count && !code; i++) code = measure(o, parent, sizes[i], &m[i][round]);
+    if (!code)
+        print_all(o, sizes, count, m);
+    rmdir(parent);
+    free(parent);
+    return code;
+}
+
+static bool parse(int argc, char **argv, options *o, int *code)
+{
+    const gs_option table[] = {
+        {"runs", 0, GS_OPTION_TEXT, &o->runs_text, "N", "how many runs, in tens (default: 1000, 10000, 100000 and 1000000)"},
+        {"workers", 0, GS_OPTION_TEXT, &o->workers_text, "W", "worker ranks (default: a core each, and one for the master)"},
+        {"repeat", 0, GS_OPTION_TEXT, &o->repeat_text, "R", "measure so often, interleaved, and print medians (default: 3)"},
+        {"output", 'o', GS_OPTION_TEXT, &o->folder, "DIR", "the folder to work in: its file system takes the journal (default: TMPDIR or /tmp)"},
+        {"json", 0, GS_OPTION_FLAG, &o->json, NULL, "one JSON object a line"},
+        {0}};
+    const gs_usage usage = {"bench dispatch [options]",
+                            "Runs that do nothing, through the real sweep file, plan, master, workers and journal.", table, 0, 0};
+    if (!gs_cli_parse(&usage, argc, argv, NULL, code))
+        return false;
+    *code = GS_EXIT_INPUT;
+    if (o->runs_text && !gs_cli_int("runs", o->runs_text, 10, &o->runs))
+        return false;
+    if (o->workers_text && !gs_cli_int("workers", o->workers_text, 1, &o->workers))
+        return false;
+    if (o->repeat_text && !gs_cli_int("repeat", o->repeat_text, 1, &o->repeat))
+        return false;
+    if (o->runs % 10 || o->runs > 1000000 || o->repeat > REPEAT_MOST) {
+        gs_cli_error("command line: --runs takes a multiple of 10 up to 1000000, --repeat at most %d.", REPEAT_MOST);
+        return false;
+    }
+    return true;
+}
+
+int gs_bench_dispatch(int argc, char **argv)
+{
+    int cores = gs_launch_cores(), code;
+    options o = {.workers = cores > 1 ? cores - 1 : 1, .repeat = 3};
+    if (!gs_mpi_launched())
+        return parse(argc, argv, &o, &code) ? measure_all(&o) : code;
+    gs_mpi_init(&argc, &argv);
+    code = GS_EXIT_INPUT;
+    if (parse(argc, argv, &o, &code))
+        code = o.runs && o.folder && gs_mpi_size() > 1 ? measure_rank(&o) : gs_cli_error("bench starts mpirun itself.");
+    gs_mpi_finish();
+    return code;
+}
