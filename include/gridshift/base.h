@@ -52,6 +52,7 @@ void gs_buf_add(gs_buf *b, const char *format, ...) __attribute__((format(printf
 void gs_buf_bytes(gs_buf *b, const void *bytes, size_t count);
 void gs_buf_free(gs_buf *b);
 
+const char *gs_whole(int64_t value, char out[32]); /* in decimal; returns out. Printing takes most of a short run's record */
 /* The shortest decimal that reads back as the same double ("0.1", "1e-08", "nan"), always with '.', in any locale. */
 const char *gs_real(double value, char out[32]); /* returns out */
 

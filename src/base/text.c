@@ -43,11 +43,14 @@ void gs_buf_add(gs_buf *b, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    size_t room = b->capacity - b->length; /* most texts fit at once */
+    int n = vsnprintf(room ? b->text + b->length : NULL, room, format, args);
     va_end(args);
     if (n < 0) gs_die("a text cannot be formatted");
-    reserve(b, (size_t)n);
-    vsnprintf(b->text + b->length, (size_t)n + 1, format, again);
+    if ((size_t)n >= room) {
+        reserve(b, (size_t)n);
+        vsnprintf(b->text + b->length, (size_t)n + 1, format, again);
+    }
     va_end(again);
     b->length += (size_t)n;
 }
@@ -58,10 +61,25 @@ void gs_buf_free(gs_buf *b)
     *b = (gs_buf){0};
 }
 
+const char *gs_whole(int64_t value, char out[32])
+{
+    char digits[32], *at = digits + sizeof digits, *to = out;
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do {
+        *--at = (char)('0' + rest % 10);
+    } while (rest /= 10);
+    if (value < 0) *to++ = '-';
+    size_t length = (size_t)(digits + sizeof digits - at);
+    memcpy(to, at, length);
+    to[length] = 0;
+    return out;
+}
+
 const char *gs_real(double value, char out[32])
 {
     if (isnan(value)) return strcpy(out, "nan");
     if (isinf(value)) return strcpy(out, value > 0 ? "inf" : "-inf");
+    if (value >= 0 && value < 1e5 && value == floor(value) && !signbit(value)) return gs_whole((int64_t)value, out);
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, value);
         if (strtod(out, NULL) == value) break;

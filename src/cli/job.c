@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,7 +37,7 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     for (int k = 0; k < GS_KEY_COUNT; k++) config.v[k] = gs_value_unpack((gs_key)k, head.values[k]);
     double start = gs_clock_s();
     (*execute)(dir, &config, head.ablate, &record);
-    record.wall_s = gs_clock_s() - start;
+    record.wall_s = round((gs_clock_s() - start) * 1e6) / 1e6;
     record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
     gethostname(record.host, sizeof record.host - 1);
     char *json = gs_record_json(&record);

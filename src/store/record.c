@@ -53,7 +53,8 @@ static void put_counts(gs_buf *b, const gs_counts *counts)
     for (int i = 0; i < COUNT_FIELDS; i++) {
         int64_t value;
         memcpy(&value, (const char *)counts + count_fields[i].offset, sizeof value);
-        gs_buf_add(b, "%s\"%s\":%lld", i ? "," : "", count_fields[i].name, (long long)value);
+        char text[32];
+        gs_buf_add(b, "%s\"%s\":%s", i ? "," : "", count_fields[i].name, gs_whole(value, text));
     }
 }
 

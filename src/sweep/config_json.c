@@ -38,13 +38,15 @@ static void open_writer(writer *w, bool identity_only)
 
 static void set_piece(piece *p, gs_value v)
 {
-    char text[64];
+    char text[64], *at = p->text;
     const char *quote = gs_keys[p->key].type == GS_TYPE_ENUM ? "\"" : "";
     p->value = v;
     p->length = 0;
     if (!v.set) return;
-    gs_value_text((gs_key)p->key, v, text);
-    p->length = (size_t)snprintf(p->text, sizeof p->text, ",\"%s\":%s%s%s", gs_keys[p->key].name, quote, text, quote);
+    at = stpcpy(stpcpy(at, ",\""), gs_keys[p->key].name);
+    at = stpcpy(stpcpy(at, "\":"), quote);
+    at = stpcpy(stpcpy(at, gs_value_text((gs_key)p->key, v, text)), quote);
+    p->length = (size_t)(at - p->text);
 }
 
 static void write_config(writer *w, const gs_config *c)

@@ -75,7 +75,9 @@ int gs_value_parse(gs_key key, const char *text, gs_value *out, gs_err *e)
 static const char *choice_text(const char *choices, int64_t index, char out[64])
 {
     for (; index > 0; index--) choices += strcspn(choices, " ") + 1;
-    snprintf(out, 64, "%.*s", (int)strcspn(choices, " "), choices);
+    size_t length = strcspn(choices, " ");
+    memcpy(out, choices, length < 63 ? length : 63);
+    out[length < 63 ? length : 63] = 0;
     return out;
 }
 
@@ -87,7 +89,7 @@ const char *gs_value_text(gs_key key, gs_value v, char out[64])
     case GS_TYPE_ENUM: return choice_text(gs_keys[key].choices, v.i, out);
     case GS_TYPE_BOOL: return strcpy(out, v.i ? "true" : "false");
     case GS_TYPE_REAL: return gs_real(v.r, out);
-    case GS_TYPE_INT: snprintf(out, 64, "%" PRId64, v.i);
+    case GS_TYPE_INT: return gs_whole(v.i, out);
     }
     return out;
 }
