@@ -266,7 +266,7 @@ static bool parse(int argc, char **argv, options *o, int *code)
         {"runs", 0, GS_OPTION_TEXT, &o->runs_text, "N", "how many runs, in tens (default: 1000, 10000, 100000 and 1000000)"},
         {"workers", 0, GS_OPTION_TEXT, &o->workers_text, "W", "worker ranks (default: a core each, and one for the master)"},
         {"repeat", 0, GS_OPTION_TEXT, &o->repeat_text, "R", "measure so often, interleaved, and print medians (default: 3)"},
-        {"output", 'o', GS_OPTION_TEXT, &o->folder, "DIR", "the folder to work in: its file system takes the journal (default: TMPDIR or /tmp)"},
+        {"output", 'o', GS_OPTION_TEXT, &o->folder, "DIR", "where to work: its file system has the journal (default: TMPDIR or /tmp)"},
         {"json", 0, GS_OPTION_FLAG, &o->json, NULL, "one JSON object a line"},
         {0}};
     const gs_usage usage = {"bench dispatch [options]",
