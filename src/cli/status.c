@@ -61,7 +61,7 @@ int gs_cmd_status(int argc, char **argv)
     if (gs_session_read_folder(&s, dir, &e) || gs_session_plan(&s, dir, false, &e)) {
         code = gs_cli_error("%s", e.text);
     } else {
-        printf("%s: %d runs: %d done, %d failed, %d left\n", gs_spec_name(s.spec), s.plan->count, s.plan->done,
+        printf("%s: %d runs: %d done, %d failed, %d left\n", dir, s.plan->count, s.plan->done,
                s.plan->failed, s.plan->todo);
         print_left(&s);
         if (s.plan->failed)

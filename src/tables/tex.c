@@ -1,4 +1,5 @@
 /* A table as LaTeX (booktabs), to be read in with \input. */
+#include <ctype.h>
 #include <string.h>
 
 #include "tables/table.h"
@@ -6,8 +7,9 @@
 static void add_escaped(const char *text, gs_buf *out)
 {
     static const char special[] = "&%$#_{}";
-    for (; *text; text++) {
-        if (strchr(special, *text)) gs_buf_add(out, "\\%c", *text);
+    for (char before = ' '; *text; before = *text++) {
+        if (*text == '-' && strchr(" [", before) && isdigit((unsigned char)text[1])) gs_buf_add(out, "$-$"); /* a minus, no hyphen */
+        else if (strchr(special, *text)) gs_buf_add(out, "\\%c", *text);
         else if (*text == '\\') gs_buf_add(out, "\\textbackslash{}");
         else if (*text == '~') gs_buf_add(out, "\\textasciitilde{}");
         else if (*text == '^') gs_buf_add(out, "\\textasciicircum{}");

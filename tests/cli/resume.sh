@@ -9,7 +9,7 @@ nothing_to_do() { code 0 run again.yaml && cmp dir/journal.jsonl whole/journal.j
 one_line_less() { sed -i 3d dir/journal.jsonl && code 0 run again.yaml && lines dir/journal.jsonl 6 && same dir whole; }
 torn() { truncate -s -20 dir/journal.jsonl && code 0 run again.yaml && lines dir/journal.jsonl 6 && same dir whole; }
 damaged() { sed -i '2s/seed/sEEd/' dir/journal.jsonl && code 0 "$gridshift" status dir && says out.txt 'damage' && code 0 run again.yaml && same dir whole; }
-status() { code 0 "$gridshift" status dir && says out.txt 'again: 6 runs: 6 done, 0 failed, 0 left'; }
+status() { code 0 "$gridshift" status dir && says out.txt 'dir: 6 runs: 6 done, 0 failed, 0 left'; }
 tables() { rm -r dir/tables dir/results.csv && code 0 "$gridshift" tables dir && same dir whole; }
 show() {
     id=$(sed -n 2p dir/results.csv | cut -d, -f1)
