@@ -1,4 +1,4 @@
-/* The parts of `gridshift bench`: a row of bench.c's table and a file each. A part parses its own options. */
+/* What the two halves of `gridshift bench` share. */
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 #include "cli/cli.h"

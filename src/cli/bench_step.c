@@ -1,4 +1,4 @@
-#include "bench_step.h"
+#include "cli/bench_step.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,18 +112,6 @@ static double peak_gflops(const gs_kernels *k, double least)
     return flops / (now - begin) / 1e9;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
 /* How the fresh model's router spreads the batch. */
 static void loads(bench *b, gs_bench_result *out)
 {
@@ -151,11 +139,11 @@ static void measure(bench *b, int runs, gs_bench_result *out)
     gs_step_flops(&b->config, &b->d, b->batch, b->targets, &plain, &performed);
     out->runs = runs;
     out->isa = b->model->kernels->isa;
-    out->steps_per_s = median(speed, runs);
-    out->peak_gflops = median(peak, runs);
-    out->tokens_per_s = out->steps_per_s * b->batch * b->d.T;
-    out->gflops_plain = (double)plain * out->steps_per_s / 1e9;
-    out->gflops_performed = (double)performed * out->steps_per_s / 1e9;
+    out->steps = gs_spread_of(speed, runs);
+    out->peak_gflops = gs_spread_of(peak, runs).median;
+    out->tokens_per_s = out->steps.median * b->batch * b->d.T;
+    out->gflops_plain = (double)plain * out->steps.median / 1e9;
+    out->gflops_performed = (double)performed * out->steps.median / 1e9;
 }
 
 int gs_bench_step(const gs_bench_case *c, bool reductions, bool blas, int runs, gs_bench_result *out, gs_err *e)

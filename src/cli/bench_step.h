@@ -1,6 +1,7 @@
 /* The cases of `gridshift bench`: one training step, interleaved with a loop of fused multiply-adds. Local; needs no folder and no MPI. */
 #ifndef CLI_BENCH_STEP_H
 #define CLI_BENCH_STEP_H
+#include "cli/bench.h"
 #include "gridshift/nn.h"
 
 typedef struct gs_bench_case {
@@ -13,7 +14,8 @@ extern const gs_bench_case gs_bench_cases[]; /* ends with a NULL name */
 
 typedef struct gs_bench_result {
     const char *name, *isa;
-    double steps_per_s, tokens_per_s;
+    gs_spread steps;         /* per second */
+    double tokens_per_s;
     double gflops_performed; /* counted as this program multiplies: after the reductions */
     double gflops_plain;     /* what the plain algorithm would need for the same step */
     double peak_gflops;      /* of the interleaved loop, same instruction set */

@@ -65,6 +65,13 @@ bench() {
         [ -z "$(ls -d gridshift-bench-* 2>/dev/null)" ]
 }
 ok 'bench dispatch' bench
-ok 'bench has parts' refuses "bench has no part 'dispach'" "$gridshift" bench dispach
+ok 'bench has no operand' refuses "unexpected 'dispach'" "$gridshift" bench dispach
+ok 'bench has cases' refuses "bench has no case 'add8'; the cases are modular_dense" "$gridshift" bench --case add8
+ok 'bench has two kinds of products' refuses "--gemm takes own or blas, not 'mkl'" "$gridshift" bench --gemm mkl
+bench_case() {
+    code 0 "$gridshift" bench --case add7_moe --runs 1 --reductions off --json && lines out.txt 1 &&
+        python3 -c 'import json; r = json.load(open("out.txt")); assert r["case"] == "add7_moe" and 0 < r["share_performed"] <= 1.2 and abs(sum(r["expert_load"]) - 1) < 1e-6'
+}
+ok 'bench of a case' bench_case
 ok 'bench dispatch checks its options' refuses '--runs takes a multiple of 10' "$gridshift" bench dispatch --runs 15
 finish
