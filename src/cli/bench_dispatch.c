@@ -23,6 +23,7 @@ typedef struct options {
 typedef struct measured {
     double expand_s;       /* reading, expanding, checking and planning the sweep */
     double wall_s, cpu_s;  /* of the dispatch; the master's processor time */
+    double workers_cpu_s;  /* of all workers, while they work and while they wait */
     double grown_bytes;    /* the master's resident memory, by the plan alone */
     double counted_bytes;  /* what the grid and the plan allocated */
     double journal_bytes;
@@ -111,6 +112,34 @@ static int write_measured(const char *dir, const measured *m, gs_err *e)
     return failed;
 }
 
+/* A worker: DIR/worker.RANK gets the processor time that the runs took. */
+static void work(const char *dir)
+{
+    gs_executor execute = execute_nothing;
+    double before = cpu_s();
+    gs_worker(gs_job_execute, &execute);
+    char *path = gs_text("%s/worker.%d", dir, gs_mpi_rank()), text[32];
+    gs_err e;
+    gs_real(cpu_s() - before, text);
+    if (gs_file_write(path, text, strlen(text), &e))
+        gs_die("%s", e.text);
+    free(path);
+}
+
+static double workers_cpu_s(const char *dir, int workers)
+{
+    double sum = 0;
+    for (int rank = 1; rank <= workers; rank++) {
+        char *path = gs_text("%s/worker.%d", dir, rank), *text = NULL;
+        size_t length;
+        if (!gs_file_read(path, 64, &text, &length, NULL))
+            sum += strtod(text, NULL);
+        free(text);
+        free(path);
+    }
+    return sum;
+}
+
 static int measure_rank(const options *o)
 {
     enum { GO = -1 };
@@ -119,7 +148,6 @@ static int measure_rank(const options *o)
     gs_campaign *c = NULL;
     measured m = {0};
     gs_err e = {""};
-    gs_executor execute = execute_nothing;
     int code = GO;
     bool master = gs_mpi_rank() == 0;
     if (master && open_session(o->folder, o->runs, &s, &m, &e))
@@ -128,7 +156,7 @@ static int measure_rank(const options *o)
         code = GS_EXIT_INPUT;
     code = gs_mpi_agree(code);
     if (code == GO && !master)
-        gs_worker(gs_job_execute, &execute);
+        work(o->folder);
     if (code == GO && master) {
         double began = gs_clock_s(), before = cpu_s();
         gs_campaign_dispatch(c, gs_mpi_size() - 1);
@@ -177,25 +205,28 @@ static int measure(const options *o, const char *parent, int runs, measured *m)
     int code = gs_launch(o->workers + 1, argv);
     if (!code && read_measured(dir, m, &e))
         code = gs_cli_error("%s", e.text);
+    m->workers_cpu_s = workers_cpu_s(dir, o->workers);
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(dir);
     return code;
 }
 
 typedef struct summary {
-    gs_spread per_s, cpu_share, cpu_us, expand_s, grown, counted, journal; /* memory and journal: bytes a run */
+    gs_spread per_s, cpu_share, cpu_us, workers_us, expand_s, grown, counted, journal; /* memory and journal: bytes a run */
 } summary;
 
 static summary summarise(const measured *m, int n, double runs)
 {
-    double x[7][REPEAT_MOST];
+    enum { FIGURES = 8 };
+    double x[FIGURES][REPEAT_MOST];
     for (int i = 0; i < n; i++) {
-        const double row[7] = {runs / m[i].wall_s, m[i].cpu_s / m[i].wall_s,  1e6 * m[i].cpu_s / runs, m[i].expand_s,
-                               m[i].grown_bytes / runs, m[i].counted_bytes / runs, m[i].journal_bytes / runs};
-        for (int k = 0; k < 7; k++) x[k][i] = row[k];
+        const double row[FIGURES] = {runs / m[i].wall_s,         m[i].cpu_s / m[i].wall_s,   1e6 * m[i].cpu_s / runs,
+                                     1e6 * m[i].workers_cpu_s / runs, m[i].expand_s,     m[i].grown_bytes / runs,
+                                     m[i].counted_bytes / runs,  m[i].journal_bytes / runs};
+        for (int k = 0; k < FIGURES; k++) x[k][i] = row[k];
     }
     return (summary){gs_spread_of(x[0], n), gs_spread_of(x[1], n), gs_spread_of(x[2], n), gs_spread_of(x[3], n),
-                     gs_spread_of(x[4], n), gs_spread_of(x[5], n), gs_spread_of(x[6], n)};
+                     gs_spread_of(x[4], n), gs_spread_of(x[5], n), gs_spread_of(x[6], n), gs_spread_of(x[7], n)};
 }
 
 static void add_row(gs_cells *t, int runs, const summary *s)
@@ -204,6 +235,7 @@ static void add_row(gs_cells *t, int runs, const summary *s)
     gs_cells_add(t, "%.0f", s->per_s.median);
     gs_cells_add(t, "%.0f-%.0f", s->per_s.low, s->per_s.high);
     gs_cells_add(t, "%.1f", s->cpu_us.median);
+    gs_cells_add(t, "%.1f", s->workers_us.median);
     gs_cells_add(t, "%.0f %%", 100 * s->cpu_share.median);
     gs_cells_add(t, "%.2f", s->expand_s.median);
     gs_cells_add(t, "%.0f", s->counted.median);
@@ -213,9 +245,9 @@ static void add_row(gs_cells *t, int runs, const summary *s)
 
 static void print_json(const options *o, int runs, const summary *s)
 {
-    json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "dispatch", "runs", runs,
+    json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "dispatch", "runs", runs,
                           "workers", o->workers, "repeat", o->repeat, "runs_per_s", s->per_s.median, "runs_per_s_low", s->per_s.low,
-                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median, "master_share", s->cpu_share.median,
+                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median, "workers_us_per_run", s->workers_us.median, "master_share", s->cpu_share.median,
                           "expand_s", s->expand_s.median, "counted_bytes_per_run", s->counted.median, "resident_bytes_per_run",
                           s->grown.median, "journal_bytes_per_run", s->journal.median);
     char *text = json_dumps(j, 0);
@@ -226,7 +258,7 @@ static void print_json(const options *o, int runs, const summary *s)
 
 static void print_all(const options *o, const int *sizes, int count, measured m[SIZES_MOST][REPEAT_MOST])
 {
-    static const char *const heads[] = {"runs",     "runs/s",          "spread",           "master us/run", "master share",
+    static const char *const heads[] = {"runs",     "runs/s",          "spread",           "master us/run", "workers us/run", "master share",
                                         "expand s", "bytes/run (sum)", "bytes/run (RSS)", "journal bytes/run"};
     gs_cells t = {.columns = sizeof heads / sizeof *heads};
     for (int i = 0; i < t.columns; i++) gs_cells_add(&t, "%s", heads[i]);

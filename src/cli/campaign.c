@@ -23,6 +23,7 @@ static int take_folder(gs_campaign *c, gs_err *e)
     if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, &c->lock, e) || gs_session_plan(c->session, o->dir, o->retry, e) ||
         gs_journal_open(o->dir, &c->journal, e))
         return -1;
+    gs_records_free(&c->session->records); /* the plan has their states; they come back for the tables */
     return gs_session_save(c->session, o->dir, &o->sets, e);
 }
 
