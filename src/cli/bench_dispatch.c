@@ -220,9 +220,14 @@ static summary summarise(const measured *m, int n, double runs)
     enum { FIGURES = 8 };
     double x[FIGURES][REPEAT_MOST];
     for (int i = 0; i < n; i++) {
-        const double row[FIGURES] = {runs / m[i].wall_s,         m[i].cpu_s / m[i].wall_s,   1e6 * m[i].cpu_s / runs,
-                                     1e6 * m[i].workers_cpu_s / runs, m[i].expand_s,     m[i].grown_bytes / runs,
-                                     m[i].counted_bytes / runs,  m[i].journal_bytes / runs};
+        const double row[FIGURES] = {runs / m[i].wall_s,
+                                     m[i].cpu_s / m[i].wall_s,
+                                     1e6 * m[i].cpu_s / runs,
+                                     1e6 * m[i].workers_cpu_s / runs,
+                                     m[i].expand_s,
+                                     m[i].grown_bytes / runs,
+                                     m[i].counted_bytes / runs,
+                                     m[i].journal_bytes / runs};
         for (int k = 0; k < FIGURES; k++) x[k][i] = row[k];
     }
     return (summary){gs_spread_of(x[0], n), gs_spread_of(x[1], n), gs_spread_of(x[2], n), gs_spread_of(x[3], n),
@@ -247,7 +252,8 @@ static void print_json(const options *o, int runs, const summary *s)
 {
     json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "dispatch", "runs", runs,
                           "workers", o->workers, "repeat", o->repeat, "runs_per_s", s->per_s.median, "runs_per_s_low", s->per_s.low,
-                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median, "workers_us_per_run", s->workers_us.median, "master_share", s->cpu_share.median,
+                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median, "workers_us_per_run", s->workers_us.median,
+                          "master_share", s->cpu_share.median,
                           "expand_s", s->expand_s.median, "counted_bytes_per_run", s->counted.median, "resident_bytes_per_run",
                           s->grown.median, "journal_bytes_per_run", s->journal.median);
     char *text = json_dumps(j, 0);
@@ -258,8 +264,8 @@ static void print_json(const options *o, int runs, const summary *s)
 
 static void print_all(const options *o, const int *sizes, int count, measured m[SIZES_MOST][REPEAT_MOST])
 {
-    static const char *const heads[] = {"runs",     "runs/s",          "spread",           "master us/run", "workers us/run", "master share",
-                                        "expand s", "bytes/run (sum)", "bytes/run (RSS)", "journal bytes/run"};
+    static const char *const heads[] = {"runs",         "runs/s",   "spread",          "master us/run",   "workers us/run",
+                                        "master share", "expand s", "bytes/run (sum)", "bytes/run (RSS)", "journal bytes/run"};
     gs_cells t = {.columns = sizeof heads / sizeof *heads};
     for (int i = 0; i < t.columns; i++) gs_cells_add(&t, "%s", heads[i]);
     for (int i = 0; i < count; i++) {
