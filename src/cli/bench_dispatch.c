@@ -252,9 +252,10 @@ static void print_json(const options *o, int runs, const summary *s)
 {
     json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "dispatch", "runs", runs,
                           "workers", o->workers, "repeat", o->repeat, "runs_per_s", s->per_s.median, "runs_per_s_low", s->per_s.low,
-                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median, "workers_us_per_run",
-                          s->workers_us.median, "master_share", s->cpu_share.median, "expand_s", s->expand_s.median, "counted_bytes_per_run", s->counted.median, "resident_bytes_per_run",
-                          s->grown.median, "journal_bytes_per_run", s->journal.median);
+                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median,
+                          "workers_us_per_run", s->workers_us.median, "master_share", s->cpu_share.median,
+                          "expand_s", s->expand_s.median, "counted_bytes_per_run", s->counted.median,
+                          "resident_bytes_per_run", s->grown.median, "journal_bytes_per_run", s->journal.median);
     char *text = json_dumps(j, 0);
     puts(text);
     free(text);
