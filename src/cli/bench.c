@@ -37,8 +37,8 @@ static void print_text(const gs_bench_result *r, const char *reductions)
 
 static void print_json(const gs_bench_result *r, const choice *c)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "case", r->name, "isa", r->isa, "gemm", c->gemm,
-                          "reductions", c->reductions, "steps_per_s", r->steps.median, "steps_per_s_low", r->steps.low, "steps_per_s_high",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "case", r->name, "isa",
+                          r->isa, "gemm", c->gemm, "reductions", c->reductions, "steps_per_s", r->steps.median, "steps_per_s_low", r->steps.low, "steps_per_s_high",
                           r->steps.high, "tokens_per_s", r->tokens_per_s, "gflops_performed", r->gflops_performed, "gflops_plain",
                           r->gflops_plain, "share_performed", r->gflops_performed / r->peak_gflops, "share_plain",
                           r->gflops_plain / r->peak_gflops, "peak_gflops", r->peak_gflops, "runs", r->runs);
@@ -76,8 +76,8 @@ static int run_cases(const choice *c)
     gs_err e;
     gs_bench_result r;
     if (!c->json)
-        printf("%-16s %-6s %-3s %9s %9s %9s %9s %7s %7s %7s  %s\n", "case", "isa", "red", "steps/s", "tokens/s", "performed", "plain", "peak",
-               "perf %", "plain %", "load per expert");
+        printf("%-16s %-6s %-3s %9s %9s %9s %9s %7s %7s %7s  %s\n", "case", "isa", "red", "steps/s", "tokens/s", "performed", "plain",
+               "peak", "perf %", "plain %", "load per expert");
     for (const gs_bench_case *k = gs_bench_cases; k->name; k++) {
         if (c->only && strcmp(k->name, c->only)) continue;
         if (gs_bench_step(k, !strcmp(c->reductions, "on"), !strcmp(c->gemm, "blas"), c->runs, &r, &e)) return gs_cli_error("%s", e.text);
@@ -85,8 +85,8 @@ static int run_cases(const choice *c)
         else print_text(&r, c->reductions);
     }
     if (!c->json)
-        printf("GFLOP/s as performed and as the plain algorithm would need; peak of an interleaved loop of multiply-adds, GFLOP/s; %s products; "
-               "medians of %d runs, CPU time\n", c->gemm, c->runs);
+        printf("GFLOP/s as performed and as the plain algorithm would need; peak of an interleaved loop of multiply-adds, GFLOP/s;\n"
+               "%s products; medians of %d runs, CPU time\n", c->gemm, c->runs);
     return GS_EXIT_FINE;
 }
 
@@ -102,8 +102,8 @@ int gs_cmd_bench(int argc, char **argv)
                                  {"json", 0, GS_OPTION_FLAG, &c.json, NULL, "one object per case and line"},
                                  {0}};
     const gs_usage usage = {"bench [options]",
-                            "Trains steps of named cases on one core, interleaved with a loop of multiply-adds, and prints both. `gridshift bench "
-                            "dispatch` measures the master, the workers and the journal instead.",
+                            "Trains steps of named cases on one core, interleaved with a loop of multiply-adds, and prints both. "
+                            "`gridshift bench dispatch` measures the master, the workers and the journal instead.",
                             options, 0, 0};
     const char *operands[1];
     int code;

@@ -110,7 +110,8 @@ static void scatter(const gs_head *h, int first, const float *from, int K, float
         float *row = to + (ptrdiff_t)(h->row ? h->row[t] : t) * ldd;
         int j = 0;
         for (; j + W <= h->K; j += W) v_store(row + j, v_fma(v_all(scale), v_load(from + j), v_load(row + j)));
-        if (j < h->K) v_store_part(row + j, v_fma(v_all(scale), v_part(from + j, (size_t)(h->K - j)), v_part(row + j, (size_t)(h->K - j))), (size_t)(h->K - j));
+        size_t rest = (size_t)(h->K - j);
+        if (rest) v_store_part(row + j, v_fma(v_all(scale), v_part(from + j, rest), v_part(row + j, rest)), rest);
     }
 }
 

@@ -126,7 +126,8 @@ static void take(gs_pass *p, const gs_config *c, const gs_dims *d)
 
 size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most, int batch)
 {
-    gs_pass p = {.most = most, .train = true, .layer = gs_alloc((size_t)d->L + 1, sizeof *p.layer), .reductions = gs_reductions_of(c, d, batch)};
+    gs_pass p = {.most = most, .train = true, .reductions = gs_reductions_of(c, d, batch)};
+    p.layer = gs_alloc((size_t)d->L + 1, sizeof *p.layer);
     take(&p, c, d);
     free(p.layer);
     return p.arena.used;

@@ -76,8 +76,8 @@ void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout,
         at to = place(p, layer, &h, i);
         const float *q = qkv + to.qkv;
         float *dq = dqkv + to.qkv;
-        m->kernels->attention_back(&h, q, q + D, q + 2 * D, a->w + to.w, mask_of(p, layer, to.w), p->dmix + to.mix, D, dq, dq + D, dq + 2 * D,
-                                   3 * D, p->attention);
+        m->kernels->attention_back(&h, q, q + D, q + 2 * D, a->w + to.w, mask_of(p, layer, to.w), p->dmix + to.mix, D, dq, dq + D,
+                                   dq + 2 * D, 3 * D, p->attention);
     }
 }
 

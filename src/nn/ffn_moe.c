@@ -83,8 +83,11 @@ static void drop_hidden(const gs_ffn_use *u, int tokens)
     const gs_dims *d = &u->p->m->d;
     gs_layer_acts *a = &u->p->layer[u->layer];
     size_t base = (size_t)u->view->first * (size_t)(d->T * d->k), width = (size_t)d->width;
-    for (int i = 0; i < tokens * d->k; i++)
-        if (a->moe.place[i] >= 0) gs_drop(u->p->m, GS_DROP_HIDDEN, u->layer, u->view, (base + (size_t)i) * width, width, a->mask_h + (size_t)a->moe.place[i] * width);
+    for (int i = 0; i < tokens * d->k; i++) {
+        if (a->moe.place[i] < 0) continue;
+        float *mask = a->mask_h + (size_t)a->moe.place[i] * width;
+        gs_drop(u->p->m, GS_DROP_HIDDEN, u->layer, u->view, (base + (size_t)i) * width, width, mask);
+    }
 }
 
 static bool ablated(const gs_ffn_use *u, int e)

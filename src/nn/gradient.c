@@ -45,18 +45,24 @@ static bool sums_first(gs_pass *p, const int32_t *tokens, int n, int64_t step)
     return true;
 }
 
-/* Adds the chunk's losses and right answers to *sum, not yet divided. */
-static void one_chunk(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, const gs_view *view, int wanted, double batch_tokens,
-                      gs_routing *routing, gs_losses *sum)
+typedef struct batch {
+    const int32_t *tokens, *targets; /* (n, T) */
+    int n, wanted;                   /* sequences; targets that are not -1 */
+} batch;
+
+/* Adds a chunk's losses and right answers to *sum, not yet divided. */
+static void one_chunk(gs_pass *p, const batch *b, const gs_view *view, gs_routing *routing, gs_losses *sum)
 {
     const gs_model *m = p->m;
+    int left = b->n - view->first, n = left < p->most ? left : p->most;
+    const int32_t *tokens = b->tokens + (ptrdiff_t)view->first * m->d.T;
     gs_forward(p, tokens, n, view, routing);
-    int rows = targets_of(targets, n * m->d.T, p->row_room, p->target_room);
+    int rows = targets_of(b->targets + (ptrdiff_t)view->first * m->d.T, n * m->d.T, p->row_room, p->target_room);
     float *logits = gs_readout(p, p->row_room, rows);
-    sum->ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)wanted, p->right_room);
+    sum->ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)b->wanted, p->right_room);
     for (int i = 0; i < rows; i++) sum->accuracy += p->right_room[i];
     gs_routing whole = p->routing;
-    whole.tokens = batch_tokens; /* the z-loss is a mean over the batch, not the chunk */
+    whole.tokens = (double)b->n * m->d.T; /* the losses of the router are means over the batch, not the chunk */
     gs_backward(p, tokens, view, &whole);
 }
 
@@ -72,20 +78,19 @@ static void clear(gs_pass *p)
 gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, int64_t step)
 {
     const gs_model *m = p->m;
-    int T = m->d.T, wanted = 0;
-    for (int i = 0; i < n * T; i++) wanted += targets[i] >= 0;
+    batch b = {tokens, targets, n, 0};
+    for (int i = 0; i < n * m->d.T; i++) b.wanted += targets[i] >= 0;
     clear(p);
     gs_routing *r = sums_first(p, tokens, n, step) ? NULL : &p->routing;
     gs_losses sum = {0};
     for (int first = 0; first < n; first += p->most) {
         gs_view view = {.train = true, .step = step, .first = first};
-        one_chunk(p, tokens + (ptrdiff_t)first * T, targets + (ptrdiff_t)first * T, n - first < p->most ? n - first : p->most, &view, wanted,
-                  (double)n * T, r, &sum);
+        one_chunk(p, &b, &view, r, &sum);
     }
     gs_table_back(p);
     if (p->dread) m->kernels->add((size_t)m->d.C * (size_t)m->d.D, p->dread, m->grad);
-    sum.ce /= wanted;
-    sum.accuracy /= wanted;
+    sum.ce /= b.wanted;
+    sum.accuracy /= b.wanted;
     add_routing(m, &p->routing, &sum);
     sum.total = sum.ce + gs_num(&m->config, GS_ROUTER_AUX) * sum.aux + gs_num(&m->config, GS_ROUTER_Z) * sum.z;
     return sum;

@@ -19,7 +19,8 @@ gs_dims gs_dims_of(const gs_config *c)
 
 void gs_declare(gs_layout *l, gs_role role, int rows, int cols, int fan_in, const char *name, ...)
 {
-    gs_tensor t = {.rows = rows, .cols = cols, .fan_in = fan_in, .role = role, .out = role == GS_ROLE_WEIGHT || role == GS_ROLE_UNEMBED ? rows : 0, .expert = l->expert, .frozen = l->frozen, .at = l->size};
+    gs_tensor t = {.rows = rows, .cols = cols, .fan_in = fan_in, .role = role, .expert = l->expert, .frozen = l->frozen, .at = l->size};
+    if (role == GS_ROLE_WEIGHT || role == GS_ROLE_UNEMBED) t.out = rows;
     va_list args;
     va_start(args, name);
     vsnprintf(t.name, sizeof t.name, name, args);

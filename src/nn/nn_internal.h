@@ -141,8 +141,8 @@ void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, c
 bool gs_has_router(const gs_config *c); /* learned or frozen */
 bool gs_balances(const gs_config *c);   /* its balancing loss has a gradient, which needs the fractions of the whole batch */
 
-/* Attention's part of a layer: from norm1 (or the table) to the block's output (Mq,D), before dropout and the residual sum. Backward: of the
- * heads' inputs into dqkv, which the caller cleared; then into dx, of norm1's output. */
+/* Attention's part of a layer: from norm1 (or the table) to the block's output (Mq,D), before dropout and the residual sum.
+ * Backward: of the heads' inputs into dqkv, which the caller cleared; then into dx, of norm1's output. */
 void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, float *qkv);
 void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out);
 void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dqkv);

@@ -28,7 +28,8 @@ static void replace(const gs_pass *p, const gs_view *view, int layer, float *x)
     size_t column = head ? (size_t)view->patch->index * (size_t)d->K : 0, width = (size_t)(head ? d->K : d->D);
     for (int i = 0; i < p->n; i++) {
         const float *from = source(d, view->patch, layer, view->first + i);
-        for (int t = p->layer[layer].first; t < d->T; t++, x += d->D) put(view->patch, from ? from + (size_t)t * (size_t)d->D : NULL, column, width, x);
+        for (int t = p->layer[layer].first; t < d->T; t++, x += d->D)
+            put(view->patch, from ? from + (size_t)t * (size_t)d->D : NULL, column, width, x);
     }
 }
 

@@ -24,7 +24,10 @@ static bool has_two(const gs_config *c) { return gs_int(c, GS_TASK_OPERANDS) == 
 
 static int prompt_length(const gs_config *c) { return (digits_of(c) + 1) * (has_two(c) ? 2 : 1); }
 
-static gs_extent extent(const gs_config *c) { return (gs_extent){VOCABULARY, VOCABULARY, prompt_length(c) + digits_of(c) + 1, prompt_length(c) - 1}; }
+static gs_extent extent(const gs_config *c)
+{
+    return (gs_extent){VOCABULARY, VOCABULARY, prompt_length(c) + digits_of(c) + 1, prompt_length(c) - 1};
+}
 
 static int check(const gs_config *c, gs_key *key, gs_err *e)
 {
