@@ -38,7 +38,8 @@ static void print_text(const gs_bench_result *r, const char *reductions)
 static void print_json(const gs_bench_result *r, const choice *c)
 {
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "case", r->name, "isa",
-                          r->isa, "gemm", c->gemm, "reductions", c->reductions, "steps_per_s", r->steps.median, "steps_per_s_low", r->steps.low, "steps_per_s_high",
+                          r->isa, "gemm", c->gemm, "reductions", c->reductions, "steps_per_s", r->steps.median, "steps_per_s_low",
+                          r->steps.low, "steps_per_s_high",
                           r->steps.high, "tokens_per_s", r->tokens_per_s, "gflops_performed", r->gflops_performed, "gflops_plain",
                           r->gflops_plain, "share_performed", r->gflops_performed / r->peak_gflops, "share_plain",
                           r->gflops_plain / r->peak_gflops, "peak_gflops", r->peak_gflops, "runs", r->runs);
