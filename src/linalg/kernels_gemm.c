@@ -73,13 +73,21 @@ static void rows(int mr, const block *b, left a)
     }
 }
 
-static void row_blocks(block b, int M, left a)
+/* Whole blocks of MR rows in one loop, the rest by its number of rows. */
+static inline __attribute__((always_inline)) void blocks_of(const int nv, block b, int M, left a)
 {
-    for (int m = 0; m < M; m += MR) {
-        rows(M - m < MR ? M - m : MR, &b, a);
+    for (; M >= MR; M -= MR) {
+        tile(MR, nv, &b, a);
         a.at += MR * a.row;
         b.C += (ptrdiff_t)MR * b.ldc;
     }
+    if (M) rows(M, &b, a);
+}
+
+static void row_blocks(block b, int M, left a)
+{
+    if (b.N > W) blocks_of(NV, b, M, a);
+    else blocks_of(1, b, M, a);
 }
 
 /* -- packing -------------------------------------------------------------------------------------------------------- */
