@@ -61,9 +61,9 @@ typedef struct gs_kernels {
     /* dx += gradient; dw, db += (either may be NULL). */
     void (*norm_back)(int kind, int M, int D, const float *x, const float *w, const float *stats, const float *dy, float *dx,
                       float *dw, float *db);
-    /* Fused softmax and cross-entropy (DESIGN section 8): logits(R,C) become gradient x scale when grad; returns the sum of the losses
-     * in double; *right (R, may be NULL): 1 where the largest logit (ties: lower) is the target. */
-    double (*cross_entropy)(int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right);
+    /* Fused softmax and cross-entropy (DESIGN section 8): logits(R,C) become gradient x scale when grad; returns sum + the losses,
+     * added one by one in double; *right (R, may be NULL): 1 where the largest logit (ties: lower) is the target. */
+    double (*cross_entropy)(double sum, int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right);
     /* One head of attention for one sequence (gs_head says which rows); q, k, v point at the head's columns. w (Q,S), S = T
      * rounded up to 16: keeps the weights; mask (Q,S): dropout factors or NULL; o (Q,K) rows ldo apart; scratch:
      * gs_attention_scratch floats. Up to 15 floats behind a row of q, k, v and of o's gradient may be read. */

@@ -100,7 +100,7 @@ typedef struct gs_view {
 void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *targets, int64_t *plain, int64_t *performed);
 
 typedef struct gs_pass gs_pass; /* activations of up to `most` sequences */
-/* Sequences of one chunk, at most the batch: activations that fit a level-2 cache. A pure function of the config. */
+/* Sequences of one chunk, at most the batch: activations about as large as a level-2 cache. A pure function of the config. */
 int gs_chunk(const gs_config *c, const gs_dims *d, int batch);
 /* batch: sequences of a whole batch or set, for the choice of gs_reductions_of. */
 int gs_pass_open(gs_model *m, int most, int batch, bool train, gs_pass **out, gs_err *e);

@@ -224,9 +224,8 @@ static int place_of(int C, const float *l, float top)
     return i;
 }
 
-static double k_cross_entropy(int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right)
+static double k_cross_entropy(double sum, int R, int C, float *logits, const int32_t *target, bool grad, float scale, uint8_t *right)
 {
-    double sum = 0;
     for (int r = 0; r < R; r++, logits += C) {
         float top = row_max((size_t)C, logits);
         if (right) right[r] = place_of(C, logits, top) == target[r];

@@ -157,11 +157,13 @@ void gs_pass_close(gs_pass **p)
     *p = NULL;
 }
 
-/* The bytes of one more sequence decide; the table is shared by all of them. */
+/* The bytes of one more sequence decide; the table is shared by all of them. A balancing loss needs two sweeps over several chunks,
+ * which costs more than activations beyond the level-2 cache: such a batch stays whole for longer. */
 int gs_chunk(const gs_config *c, const gs_dims *d, int batch)
 {
-    enum { CACHE = 6144 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens than this starve the products */
+    enum { CACHE = 2048 * 1024, WHOLE = 8192 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens starve the products */
     size_t one = gs_pass_bytes(c, d, 2, batch) - gs_pass_bytes(c, d, 1, batch);
+    if (gs_balances(c) && one * (size_t)batch <= WHOLE) return batch;
     int most = (int)(CACHE / (one ? one : 1)), least = (TOKENS + d->T - 1) / d->T;
     if (most < least) most = least;
     return most < batch ? most : batch;

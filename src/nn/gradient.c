@@ -59,7 +59,7 @@ static void one_chunk(gs_pass *p, const batch *b, const gs_view *view, gs_routin
     gs_forward(p, tokens, n, view, routing);
     int rows = targets_of(b->targets + (ptrdiff_t)view->first * m->d.T, n * m->d.T, p->row_room, p->target_room);
     float *logits = gs_readout(p, p->row_room, rows);
-    sum->ce += m->kernels->cross_entropy(rows, m->d.C, logits, p->target_room, true, 1 / (float)b->wanted, p->right_room);
+    sum->ce = m->kernels->cross_entropy(sum->ce, rows, m->d.C, logits, p->target_room, true, 1 / (float)b->wanted, p->right_room);
     for (int i = 0; i < rows; i++) sum->accuracy += p->right_room[i];
     gs_routing whole = p->routing;
     whole.tokens = (double)b->n * m->d.T; /* the losses of the router are means over the batch, not the chunk */

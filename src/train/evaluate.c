@@ -57,7 +57,7 @@ static void chunk(gs_pass *p, const gs_data *d, int first, int n, const gs_view 
     for (int i = 0; i < n * T; i++)
         if (d->targets[base + (size_t)i] >= 0) r->rows[rows] = i, r->targets[rows++] = d->targets[base + (size_t)i];
     float *logits = gs_readout(p, r->rows, rows);
-    s->loss += m->kernels->cross_entropy(rows, m->d.C, logits, r->targets, false, 0, r->right);
+    s->loss = m->kernels->cross_entropy(s->loss, rows, m->d.C, logits, r->targets, false, 0, r->right);
     s->targets += rows;
     memset(r->by_position, 0, (size_t)n * (size_t)T);
     for (int i = 0; i < rows; i++) r->by_position[r->rows[i]] = r->right[i];

@@ -136,7 +136,7 @@ static void sets_agree_bit_for_bit(void **state)
     SAME(n + 2 * M, out, k->norm(GS_NORM_RMS, M, N, x, w, NULL, out, out + n));
     SAME(n + 2 * N, out, k->norm_back(GS_NORM_LAYER, M, N, x, w, b, y, out, out + n, out + n + N));
     const int32_t target[M] = {0, 36, 5, 16, 17, 3, 2};
-    SAME(n + 1, out, out[n] = (float)k->cross_entropy(M, N, out, target, true, 0.1f, NULL));
+    SAME(n + 1, out, out[n] = (float)k->cross_entropy(0, M, N, out, target, true, 0.1f, NULL));
     const gs_adamw a = {0.5f, 0.9f, 0.999f, 1e-8f, 0.99f, 0.001f, 3};
     SAME(3 * n, out, k->multiply(n, out + 2 * n, out + 2 * n); k->adamw(n, out, x, out + n, out + 2 * n, &a));
     free(x), free(y), free(w), free(b);
@@ -165,14 +165,14 @@ static void cross_entropy_keeps_small_losses(void **state)
     float sure[3] = {0, 40, 1}, wrong[3] = {5, -3, 0}, tie[3] = {1, 1, 0};
     const int32_t one = 1;
     uint8_t right;
-    double loss = sets[0]->cross_entropy(1, 3, sure, &one, true, 1, &right);
+    double loss = sets[0]->cross_entropy(0, 1, 3, sure, &one, true, 1, &right);
     double want = log1p(exp(-40) + exp(-39));
     assert_true(fabs(loss / want - 1) < 1e-6 && right == 1);
     assert_true(fabs((double)sure[1] / -want - 1) < 1e-6 && sure[0] > 0);
-    loss = sets[0]->cross_entropy(1, 3, wrong, &one, true, 1, &right);
+    loss = sets[0]->cross_entropy(0, 1, 3, wrong, &one, true, 1, &right);
     assert_true(fabs(loss - (log(exp(5) + exp(-3) + 1) + 3)) < 1e-6 && right == 0);
     assert_true(fabsf(wrong[0] + wrong[1] + wrong[2]) < 1e-6f);
-    sets[0]->cross_entropy(1, 3, tie, &one, false, 1, &right);
+    sets[0]->cross_entropy(0, 1, 3, tie, &one, false, 1, &right);
     assert_int_equal(right, 0); /* ties break to the lower index */
 }
 
