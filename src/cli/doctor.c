@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "cli/run.h"
+#include "gridshift/linalg.h"
 
 static void line(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(const char *name, const char *format, ...)
@@ -59,6 +60,13 @@ static void print_cpu(void)
     free(features);
 }
 
+static void print_kernels(void)
+{
+    gs_err e;
+    const gs_kernels *k = gs_kernels_choose(NULL, &e);
+    line("kernels", "%s", k ? k->isa : e.text);
+}
+
 static void print_blas(void)
 {
     const char *threads = getenv("OPENBLAS_NUM_THREADS"), *core = getenv("OPENBLAS_CORETYPE");
@@ -107,6 +115,7 @@ int gs_cmd_doctor(int argc, char **argv)
         return code;
     line("gridshift", "%s, results version %d", GS_VERSION, GS_RESULT_VERSION);
     print_cpu();
+    print_kernels();
     print_blas();
     print_mpi();
     print_space();

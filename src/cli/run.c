@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "gridshift/linalg.h"
 
 /* What gs_mpi_agree carries besides exit codes. */
 enum { GO = -1 };
@@ -34,6 +35,11 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
     o->retry = o->retry_text != NULL;
     if (o->retry && strcmp(o->retry_text, "failed")) {
         gs_cli_error("command line: --retry takes the word `failed`, not '%s'.", o->retry_text);
+        return false;
+    }
+    gs_err e;
+    if (!gs_kernels_choose(NULL, &e)) {
+        gs_cli_error("environment: %s.", e.text);
         return false;
     }
     return true;

@@ -16,6 +16,8 @@ ok 'unknown letter' refuses "unknown option '-x' of \`run\`" "$gridshift" run -x
 ok 'option without its argument' refuses "option '--set' needs an argument" "$gridshift" plan words.yaml --set
 ok 'no sweep' refuses 'usage: gridshift plan [options] SWEEP' "$gridshift" plan
 ok 'two sweeps' refuses "unexpected 'b.yaml'" "$gridshift" plan words.yaml b.yaml
+unknown_isa() { GRIDSHIFT_ISA=sse refuses 'GRIDSHIFT_ISA=sse: this processor runs none of that name' "$gridshift" run --np 0 words.yaml; }
+ok 'an unknown instruction set' unknown_isa
 ok '--np is a number' refuses "--np takes a whole number of at least 0, not 'two'" "$gridshift" run --np two words.yaml
 ok '--np is not negative' refuses "not '-1'" "$gridshift" run --np -1 words.yaml
 ok '--retry takes failed' refuses "--retry takes the word \`failed\`, not 'all'" "$gridshift" run --retry all words.yaml
@@ -33,7 +35,7 @@ json_manual() { code 0 "$gridshift" keys --json && python3 -c 'import json; k = 
 ok 'keys of one key' one_key
 ok 'keys of a task' manual_of_task
 ok 'keys as json' json_manual
-doctor() { code 0 "$gridshift" doctor && for word in cores CPU ISA OpenBLAS MPI ScaLAPACK memory disk libyaml; do says out.txt $word || return 1; done; }
+doctor() { code 0 "$gridshift" doctor && for word in cores CPU ISA kernels OpenBLAS MPI ScaLAPACK memory disk libyaml; do says out.txt $word || return 1; done; }
 preset() { OPENBLAS_CORETYPE=Haswell code 0 "$gridshift" doctor && says out.txt 'OPENBLAS_CORETYPE=Haswell is preset'; }
 ok 'doctor' doctor
 ok 'doctor warns of a preset BLAS core' preset
