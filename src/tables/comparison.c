@@ -5,60 +5,9 @@
 
 #include "tables/table.h"
 
-/* What a metric's columns are made of. */
-typedef struct measure {
-    const char *metric;
-    char *owned; /* the name, where it was made here */
-    gs_metric_name name;
-    bool difference;
-    unsigned in;
-    int column; /* of the estimate; the difference follows */
-} measure;
-
-static bool has_measure(const measure *m, int count, const char *metric)
-{
-    for (int k = 0; k < count; k++)
-        if (!strcmp(m[k].metric, metric)) return true;
-    return false;
-}
-
-static bool listed(const gs_table_spec *t, const char *metric)
-{
-    for (int k = 0; k < t->metric_count; k++)
-        if (!strcmp(t->metrics[k], metric)) return true;
-    return false;
-}
-
-/* The clean value or the floor beside an ablation, unless the table lists it itself. tex leaves it out. */
-static void add_beside(const gs_table_spec *t, measure *m, int *count, const gs_metric_name *of, const char *subject)
-{
-    if (!strcmp(subject, "floor") && !of->row->probability) return; /* a constant predictor has no loss */
-    const char *open = *of->stratum ? "[" : "", *close = *of->stratum ? "]" : "";
-    char *metric = gs_text("%s.%s.%s%s%s%s", of->checkpoint, subject, of->row->name, open, of->stratum, close);
-    measure beside = {.metric = metric, .owned = metric, .in = GS_IN_ALL & ~(unsigned)GS_IN_TEX};
-    if (listed(t, metric) || has_measure(m, *count, metric) || gs_metric_parse(metric, &beside.name)) free(metric);
-    else m[(*count)++] = beside;
-}
-
-static measure *list_measures(const gs_frame *f, int *count)
-{
-    const gs_table_spec *t = f->spec;
-    measure *m = gs_alloc((size_t)t->metric_count * 3 + 1, sizeof *m);
-    *count = 0;
-    for (int k = 0; k < t->metric_count; k++) {
-        measure own = {.metric = t->metrics[k], .difference = f->baseline.count > 0, .in = GS_IN_ALL};
-        if (gs_metric_parse(own.metric, &own.name) || has_measure(m, *count, own.metric)) continue;
-        m[(*count)++] = own;
-        if (own.name.mode < 0) continue;
-        add_beside(t, m, count, &own.name, "clean");
-        add_beside(t, m, count, &own.name, "floor");
-    }
-    return m;
-}
-
 enum { PARAMS_TOTAL, PARAMS_ACTIVE, FLOPS, MISMATCH, SEEDS }; /* the columns between the keys and the metrics */
 
-static void add_columns(gs_table *t, const gs_frame *f, measure *m, int count)
+static void add_columns(gs_table *t, const gs_frame *f, gs_shown *m, int count)
 {
     gs_table_key_columns(t, &f->by);
     gs_table_column(t, "parameters", "params_total");
@@ -71,7 +20,7 @@ static void add_columns(gs_table *t, const gs_frame *f, measure *m, int count)
         m[k].column = t->column_count;
         gs_table_metric_column(t, &m[k].name, m[k].metric, NULL)->in = m[k].in;
         bool moved = m[k].name.mode >= 0 && m[k].name.row->probability;
-        if (m[k].difference) gs_table_metric_column(t, &m[k].name, m[k].metric, moved ? "redistribution" : "difference");
+        if (m[k].change) gs_table_metric_column(t, &m[k].name, m[k].metric, moved ? "redistribution" : "difference");
     }
 }
 
@@ -100,7 +49,7 @@ static bool is_baseline(const gs_frame *f, int group)
     return true;
 }
 
-static void fill_row(gs_table *t, const gs_frame *f, int group, const measure *m, int count)
+static void fill_row(gs_table *t, const gs_frame *f, int group, const gs_shown *m, int count)
 {
     gs_side s;
     gs_side_open(f, group, &s);
@@ -116,7 +65,7 @@ static void fill_row(gs_table *t, const gs_frame *f, int group, const measure *m
     bool own = f->baseline.count && is_baseline(f, group);
     for (int k = 0; k < count; k++) {
         *gs_table_cell(t, group, m[k].column) = estimate_cell(gs_sample_values(&s, m[k].metric), &m[k].name);
-        if (m[k].difference && !own)
+        if (m[k].change && !own)
             *gs_table_cell(t, group, m[k].column + 1) = estimate_cell(gs_sample_differences(&s, m[k].metric), &m[k].name);
     }
     gs_side_close(&s);
@@ -170,12 +119,12 @@ static void add_notes(gs_table *t, const gs_frame *f)
 void gs_comparison_make(const gs_frame *f, gs_table *out)
 {
     int count;
-    measure *m = list_measures(f, &count);
+    gs_shown *m = gs_shown_metrics(f->spec, &count);
+    for (int k = 0; k < count; k++) m[k].change = !m[k].beside && f->baseline.count > 0;
     *out = (gs_table){.name = gs_text("%s", f->spec->name), .kind = "comparison"};
     add_columns(out, f, m, count);
     gs_table_rows(out, f->group_count);
     for (int g = 0; g < f->group_count; g++) fill_row(out, f, g, m, count);
     add_notes(out, f);
-    for (int k = 0; k < count; k++) free(m[k].owned);
-    free(m);
+    gs_shown_free(m, count);
 }

@@ -69,8 +69,10 @@ static int group_seeds(const gs_frame *f, int group)
 }
 
 /* Fills the estimates of a series' rows and its slope, over the single seeds' points, beside each. */
-static void fill_series(gs_table *t, const gs_frame *f, const placed *rows, int first, int count, const char *metric, int column)
+static void fill_series(gs_table *t, const gs_frame *f, const placed *rows, int first, int count, const gs_shown *m)
 {
+    const char *metric = m->metric;
+    int column = m->column;
     double *x = gs_alloc((size_t)f->all.count + 1, sizeof *x), *y = gs_alloc((size_t)f->all.count + 1, sizeof *y);
     double scale = gs_metric_find(metric)->probability ? 100 : 1;
     int n = 0, of = 0;
@@ -83,21 +85,22 @@ static void fill_series(gs_table *t, const gs_frame *f, const placed *rows, int 
     }
     gs_line line = gs_fit_line(x, y, n);
     gs_estimate slope = {line.slope, line.slope_se, line.slope_interval, n, of};
-    for (int r = first; r < first + count; r++)
+    for (int r = first; m->change && r < first + count; r++)
         *gs_table_cell(t, r, column + 1) = (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = slope, .again = r > first};
     free(x);
     free(y);
 }
 
-static void add_columns(gs_table *t, const gs_frame *f)
+static void add_columns(gs_table *t, const gs_frame *f, gs_shown *m, int count)
 {
     gs_table_key_columns(t, &f->by);
     gs_table_seed_columns(t);
-    for (int k = 0; k < f->spec->metric_count; k++) {
-        gs_metric_name m;
-        gs_metric_parse(f->spec->metrics[k], &m);
-        gs_table_metric_column(t, &m, f->spec->metrics[k], NULL);
-        gs_column *slope = gs_table_metric_column(t, &m, f->spec->metrics[k], "slope");
+    for (int k = 0; k < count; k++) {
+        m[k].column = t->column_count;
+        m[k].change = !m[k].beside;
+        gs_table_metric_column(t, &m[k].name, m[k].metric, NULL)->in = m[k].in;
+        if (!m[k].change) continue;
+        gs_column *slope = gs_table_metric_column(t, &m[k].name, m[k].metric, "slope");
         char *unit = gs_text("%s%sper doubling", slope->unit, *slope->unit ? " " : "");
         free(slope->unit);
         slope->unit = unit;
@@ -118,12 +121,13 @@ void gs_scaling_make(const gs_frame *f, gs_table *out)
     series.count--; /* x is the last */
     placed *rows = place_rows(f, &series);
     *out = (gs_table){.name = gs_text("%s", f->spec->name), .kind = "scaling"};
-    add_columns(out, f);
+    int count;
+    gs_shown *m = gs_shown_metrics(f->spec, &count);
+    add_columns(out, f, m, count);
     gs_table_rows(out, f->group_count);
-    int metrics = f->by.count + 2; /* behind the keys: seeds, partial */
     for (int r = 0, n; r < f->group_count; r += n) {
         n = series_length(rows, r, f->group_count);
-        for (int k = 0; k < f->spec->metric_count; k++) fill_series(out, f, rows, r, n, f->spec->metrics[k], metrics + 2 * k);
+        for (int k = 0; k < count; k++) fill_series(out, f, rows, r, n, &m[k]);
     }
     for (int r = 0; r < f->group_count; r++) {
         gs_table_key_cells(out, r, &f->by, group_run(f, rows[r].group));
@@ -134,5 +138,6 @@ void gs_scaling_make(const gs_frame *f, gs_table *out)
                        "with its 95 %% t interval (n - 2).", x);
     if (f->without_x) gs_table_note(out, "Left out, having no %s: %d run%s.", x, f->without_x, f->without_x == 1 ? "" : "s");
     gs_table_common_notes(out, f);
+    gs_shown_free(m, count);
     free(rows);
 }

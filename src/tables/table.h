@@ -138,6 +138,18 @@ void gs_table_note(gs_table *t, const char *format, ...) __attribute__((format(p
 void gs_table_close(gs_table *t);
 void gs_table_key_columns(gs_table *t, const gs_keyset *keys);
 void gs_table_key_cells(gs_table *t, int row, const gs_keyset *keys, gs_run run);
+/* A metric of a table and where its columns are. Beside an ablation stand the clean value and the floor, which the table does not list. */
+typedef struct gs_shown {
+    const char *metric;
+    char *owned; /* the name, where it was made here */
+    gs_metric_name name;
+    bool beside;
+    bool change; /* a second column: the difference, or the slope */
+    unsigned in;
+    int column; /* of the estimate; the second follows */
+} gs_shown;
+gs_shown *gs_shown_metrics(const gs_table_spec *t, int *count); /* owned by the caller: gs_shown_free */
+void gs_shown_free(gs_shown *m, int count);
 gs_column *gs_table_metric_column(gs_table *t, const gs_metric_name *m, const char *metric, const char *change);
 gs_estimate gs_estimate_of(const gs_sample *s, double scale);
 void gs_table_seed_columns(gs_table *t);

@@ -346,6 +346,14 @@ static void slope_over_single_runs(void **state)
     is_near(slope->spread, 2.630079411031791);
     assert_int_equal(slope->n, 6);
     gs_table_close(&table);
+    t.metrics = zero_metric; /* an ablation: the clean value and the floor stand beside it, without a slope */
+    table = make_table(&w, &t);
+    assert_non_null(estimate(&table, 2, "final.zero_ffn.accuracy slope"));
+    is_near(estimate(&table, 0, "final.clean.accuracy")->mean, 15.625);
+    int beside = 0;
+    for (int c = 0; c < table.column_count; c++) beside += strstr(table.columns[c].name, "clean") || strstr(table.columns[c].name, "floor");
+    assert_int_equal(beside, 2);
+    gs_table_close(&table);
     t = scaling(0, NULL);
     t.pool = kind_key, t.pool_count = 1;
     accepted(&w, &t);
