@@ -37,8 +37,8 @@ typedef struct gs_kernels {
     /* bias (N) or NULL starts each row; add: C is added to (bias must be NULL then). */
     void (*gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
                  const float *bias, bool add);
-    /* A right-hand matrix that many products share: (K,N), or (N,K) when transposed, into gs_packed_size floats. */
-    void (*pack)(bool transposed, int N, int K, const float *B, int ldb, float *packed);
+    /* B (N,K) of y = x B^T, which many products share, into gs_packed_size floats. */
+    void (*pack)(int N, int K, const float *B, int ldb, float *packed);
     void (*gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add);
     void (*exp)(size_t n, const float *x, float *y);     /* at most 1.1 ulp off, 0 below -87.3; x <= 88 */
     void (*erf)(size_t n, const float *x, float *y);     /* at most 2 ulp off */
@@ -52,8 +52,6 @@ typedef struct gs_kernels {
     float (*dot)(size_t n, const float *x, const float *y);                   /* sum x y, 16 lanes */
     double (*square_sum)(size_t n, const float *x);                           /* sum x^2 in double, 16 lanes */
     void (*column_sums)(int M, int N, const float *x, int ldx, float *y);     /* y(N) += sum over rows of x(M,N), in order */
-    /* Row-wise softmax of the first `use[m]` (or all N when use is NULL) columns; the others become 0. In place. */
-    void (*softmax)(int M, int N, float *x, int ldx, const int *use);
     /* dx = p (dp - sum dp p), row-wise; dx may be dp. */
     void (*softmax_back)(int M, int N, const float *p, const float *dp, float *dx, int ld);
     /* Norms over rows of x(M,D): y = norm(x) w + b; stats (M,2): mean and 1/root. kind GS_NORM_RMS or GS_NORM_LAYER. */

@@ -55,7 +55,7 @@ const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: 
 /* Work that is skipped because no result needs it (`reductions`; the tests hold it against the plain algorithm):
  * - table: the first layer's q, k and v depend on (token, position) only. They are computed once per batch for all V T pairs, and
  *   their gradients are summed by pair before they meet a matrix. Used when V T is below half of the batch's tokens and
- *   neither dropout of the embedding stands between. Sums run in another order than in the plain algorithm.
+ *   the embedding has no dropout. Sums run in another order than in the plain algorithm.
  * - first: in the last layer only positions that are read out (from d.first on) need queries, attention's output, a
  *   feed-forward block and a readout. A mixture routes all positions (its losses and statistics are defined over all), but
  *   its experts see only those. The same bits as the plain algorithm. */

@@ -180,18 +180,7 @@ static void k_column_sums(int M, int N, const float *x, int ldx, float *y)
 
 static void exp_shifted(size_t n, float shift, float *x) { EACH(n, OUT(x, v_exp(IN(x) - shift));); }
 
-void GS_SET(gs_k_softmax)(int M, int N, float *x, int ldx, const int *use)
-{
-    for (int m = 0; m < M; m++, x += ldx) {
-        size_t n = (size_t)(use ? use[m] : N);
-        exp_shifted(n, row_max(n, x), x);
-        float sum = row_sum(n, x);
-        EACH(n, OUT(x, IN(x) / sum););
-        memset(x + n, 0, ((size_t)N - n) * sizeof *x);
-    }
-}
-
-void GS_SET(gs_k_softmax_back)(int M, int N, const float *p, const float *dp, float *dx, int ld)
+static void k_softmax_back(int M, int N, const float *p, const float *dp, float *dx, int ld)
 {
     for (int m = 0; m < M; m++, p += ld, dp += ld, dx += ld) {
         float inner = k_dot((size_t)N, p, dp);
@@ -287,6 +276,6 @@ const gs_kernels GS_SET(gs_kernels) = {
     .isa = GS_STRING(GS_ISA), .gemm = GS_SET(gs_k_gemm), .pack = GS_SET(gs_k_pack), .gemm_packed = GS_SET(gs_k_gemm_packed),
     .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .activate = k_activate,
     .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
-    .column_sums = k_column_sums, .softmax = GS_SET(gs_k_softmax), .softmax_back = GS_SET(gs_k_softmax_back), .norm = k_norm,
+    .column_sums = k_column_sums, .softmax_back = k_softmax_back, .norm = k_norm,
     .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),
     .attention_back = GS_SET(gs_k_attention_back), .adamw = k_adamw, .fma_loop = k_fma_loop};

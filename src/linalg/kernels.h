@@ -9,7 +9,7 @@
 
 void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
                        const float *bias, bool add);
-void GS_SET(gs_k_pack)(bool transposed, int N, int K, const float *B, int ldb, float *packed);
+void GS_SET(gs_k_pack)(int N, int K, const float *B, int ldb, float *packed);
 void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
                               const float *bias, bool add);
 /* C(M,N) = A(M,K) B(K,N), A (K,M) when transposed, without packing: for matrices in the level-1 cache. Rows of B are read up to
@@ -19,7 +19,5 @@ void GS_SET(gs_k_attention)(const gs_head *h, const float *q, const float *k, co
                             int ldo, float *scratch);
 void GS_SET(gs_k_attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask,
                                  const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
-void GS_SET(gs_k_softmax)(int M, int N, float *x, int ldx, const int *use);
-void GS_SET(gs_k_softmax_back)(int M, int N, const float *p, const float *dp, float *dx, int ld);
 extern const gs_kernels GS_SET(gs_kernels);
 #endif

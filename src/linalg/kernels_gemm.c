@@ -117,12 +117,12 @@ static size_t panel_at(int N, int K, int k, int n)
     return (size_t)k * (size_t)((N + NR - 1) / NR * NR) + (size_t)n * (size_t)depth;
 }
 
-void GS_SET(gs_k_pack)(bool transposed, int N, int K, const float *B, int ldb, float *packed)
+void GS_SET(gs_k_pack)(int N, int K, const float *B, int ldb, float *packed)
 {
     for (int k = 0; k < K; k += KC)
         for (int n = 0; n < N; n += NR)
-            pack_panel(transposed, K - k < KC ? K - k : KC, N - n < NR ? N - n : NR,
-                       transposed ? B + (ptrdiff_t)n * ldb + k : B + (ptrdiff_t)k * ldb + n, ldb, packed + panel_at(N, K, k, n));
+            pack_panel(true, K - k < KC ? K - k : KC, N - n < NR ? N - n : NR, B + (ptrdiff_t)n * ldb + k, ldb,
+                       packed + panel_at(N, K, k, n));
 }
 
 /* -- products ---------------------------------------------------------------------------------------------------------- */

@@ -75,7 +75,7 @@ void gs_model_pack(gs_model *m)
     if (by_blas(m)) return;
     for (int i = 0; i < m->tensor_count; i++) {
         const gs_tensor *t = &m->tensors[i];
-        if (m->packed[i]) m->kernels->pack(true, t->out, t->cols, gs_param(m, i), t->cols, m->packed[i]);
+        if (m->packed[i]) m->kernels->pack(t->out, t->cols, gs_param(m, i), t->cols, m->packed[i]);
     }
 }
 

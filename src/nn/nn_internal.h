@@ -33,7 +33,7 @@ typedef struct gs_block_use { /* one block at work on some rows */
     const float *x;      /* (rows, D) */
     const float *mask;   /* (rows, width): dropout factors, or NULL */
     gs_block_acts a;     /* at its first row */
-    float *dh;           /* (rows, 3 width): scratch of backward */
+    float *dh;           /* (rows, width; 3 width when gated): scratch of backward */
     bool train, frozen;
 } gs_block_use;
 
@@ -104,7 +104,7 @@ struct gs_pass {
     int32_t *row_room, *target_room;               /* (M): for gs_gradient */
     uint8_t *right_room;                           /* (M) */
     /* scratch of backward */
-    float *dx, *dnorm, *dqkv, *dmix, *dh, *sorted; /* (M,D), (M,D), (M,3D), (M,D), (rows, 2 width), (M k, D) */
+    float *dx, *dnorm, *dqkv, *dmix, *dh, *sorted; /* (M,D), (M,D), (M,3D), (M,D), (rows, 1 or 3 width), (M k, D) */
     float *attention;                              /* scratch of one head */
     float *dread;                                  /* (C,D): gradient of a tied readout; else NULL */
     gs_routing routing;
