@@ -69,7 +69,13 @@ typedef struct gs_training {
 
 int gs_training_open(const gs_config *c, gs_training **out, gs_err *e); /* initialised, at step 0 */
 void gs_training_close(gs_training **t);
-/* Trains to the end. at (may be NULL) is called every eval.record_every steps, the model as it is then. */
-void gs_train(gs_training *t, void (*at)(void *context, gs_training *t), void *context);
+/* What happens along the way; each call may be NULL. */
+typedef struct gs_train_calls {
+    void *context;
+    void (*at)(void *context, gs_training *t);    /* every eval.record_every steps, the model as it is then */
+    bool (*pause)(void *context, gs_training *t); /* before each step, when all that belongs to the last one is done; true: stop here */
+} gs_train_calls;
+/* Trains to the end -> true; or until `pause` says so -> false, and another call goes on from there. calls may be NULL. */
+bool gs_train(gs_training *t, const gs_train_calls *calls);
 char *gs_curve_csv(const gs_training *t); /* curve.csv; owned by the caller */
 #endif

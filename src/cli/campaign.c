@@ -13,7 +13,8 @@ struct gs_campaign {
     gs_journal *journal;
     gs_progress progress;
     int next; /* into plan->order */
-    bool told; /* that it stops */
+    bool interrupted; /* a run came back unfinished: a stop was asked of its worker */
+    bool told;        /* that it stops */
     char *job; /* the job that is being handed out, owned */
 };
 
@@ -55,11 +56,16 @@ void gs_campaign_close(gs_campaign **c)
     *c = NULL;
 }
 
+static bool stops(const gs_campaign *c)
+{
+    return gs_stop_asked() || c->interrupted;
+}
+
 static bool next_job(void *context, gs_job *out)
 {
     gs_campaign *c = context;
     const gs_plan *p = c->session->plan;
-    if (gs_stop_asked() || c->next >= p->todo)
+    if (stops(c) || c->next >= p->todo)
         return false;
     int run = p->order[c->next++];
     free(c->job);
@@ -80,6 +86,10 @@ static void accept_result(void *context, const char *result, size_t length, int 
     memcpy(&head, result, sizeof head);
     if (head.run < 0 || head.run >= p->count)
         gs_die("rank %d sent a result of run %d", rank, head.run);
+    if (head.outcome == GS_RUN_INTERRUPTED) {
+        c->interrupted = true;
+        return;
+    }
     if (gs_journal_add(c->journal, result + sizeof head, length - sizeof head, &e))
         gs_die("%s", e.text);
     gs_progress_run(&c->progress, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
@@ -97,13 +107,13 @@ static bool on_tick(void *context)
 {
     gs_campaign *c = context;
     sync_journal(c);
-    if (gs_stop_asked() && !c->told) {
+    if (stops(c) && !c->told) {
         c->told = true;
-        fprintf(stderr, "%sgridshift: stopping when the runs in progress are finished; once more ends them at once\n",
+        fprintf(stderr, "%sgridshift: stopping: the runs in progress leave a checkpoint; once more ends them at once\n",
                 c->progress.terminal ? "\r\033[K" : "");
     }
     gs_progress_show(&c->progress, false);
-    return gs_stop_asked();
+    return stops(c);
 }
 
 static void run_here(gs_campaign *c)

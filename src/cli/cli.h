@@ -39,9 +39,23 @@ int gs_cmd_keys(int argc, char **argv);
 int gs_cmd_bench(int argc, char **argv); /* parts of it are collective under mpirun */
 int gs_cmd_doctor(int argc, char **argv);
 
-/* One run: train, measure, write DIR/runs/ID/. Never fails (a failure is in the record) and prints nothing. *out is owned by
- * the caller (gs_record_free); its host, rank and wall_s are the caller's to fill. */
-void gs_execute(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out);
+/* -- one run (execute.c) ----------------------------------------------------------------------------------- */
+
+typedef struct gs_work { /* borrowed throughout */
+    const char *dir;
+    const gs_config *config;
+    uint32_t ablate;
+    bool (*asked)(void *context);                   /* polled before each step: end here, with a checkpoint? NULL: never */
+    void (*tell)(void *context, const char *line);  /* what a user should know and no record holds; NULL: nobody listens */
+    void *context;
+} gs_work;
+typedef enum gs_outcome {
+    GS_RUN_RECORDED,    /* done or failed: *out says which */
+    GS_RUN_INTERRUPTED, /* asked to: no record; the next execution goes on from its checkpoint */
+} gs_outcome;
+/* Train, measure, write DIR/runs/ID/. Prints nothing; a failure is in the record. *out is owned by the caller (gs_record_free)
+ * whatever the outcome; its host, rank and wall_s are the caller's to fill. */
+gs_outcome gs_execute(const gs_work *w, gs_record *out);
 
 /* -- options (common.c) ------------------------------------------------------------------------------------ */
 

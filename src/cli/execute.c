@@ -8,8 +8,8 @@
 #include "gridshift/probe.h"
 
 typedef struct job {
+    const gs_work *work;
     const char *folder; /* DIR/runs/ID */
-    uint32_t ablate;
     gs_record *out;
     bool failed; /* out->reason says why */
 } job;
@@ -23,7 +23,7 @@ static void fail(job *j, const char *why)
 static void measure(job *j, gs_training *t, const char *checkpoint, int64_t step)
 {
     gs_err e;
-    gs_measure q = {.pass = t->pass, .task = t->task, .checkpoint = checkpoint, .step = step, .ablate = j->ablate};
+    gs_measure q = {.pass = t->pass, .task = t->task, .checkpoint = checkpoint, .step = step, .ablate = j->work->ablate};
     if (!j->failed && gs_measure_checkpoint(&q, &j->out->metrics, &e)) fail(j, e.text);
 }
 
@@ -92,11 +92,19 @@ static int write_run(const char *folder, const gs_training *t, gs_err *e)
     return write_model(folder, "model.safetensors", t, t->model->param, t->step, e);
 }
 
-static void train_and_measure(job *j, gs_training *t)
+static bool before_step(void *context, gs_training *t)
 {
+    const job *j = context;
+    (void)t;
+    return j->work->asked && j->work->asked(j->work->context);
+}
+
+static gs_outcome train_and_measure(job *j, gs_training *t)
+{
+    const gs_train_calls calls = {j, at_step, before_step};
     gs_err e;
     char why[64];
-    gs_train(t, at_step, j);
+    if (!gs_train(t, &calls)) return GS_RUN_INTERRUPTED;
     if (t->diverged) {
         snprintf(why, sizeof why, "diverged at step %lld: the loss is not finite", (long long)t->step);
         fail(j, why);
@@ -107,22 +115,25 @@ static void train_and_measure(job *j, gs_training *t)
     }
     milestones(t, &j->out->metrics);
     if (write_run(j->folder, t, &e)) fail(j, e.text);
+    return GS_RUN_RECORDED;
 }
 
-void gs_execute(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out)
+gs_outcome gs_execute(const gs_work *w, gs_record *out)
 {
-    *out = (gs_record){.config = *c, .ablate = ablate};
-    gs_config_id(c, out->id);
-    gs_count(c, &out->counts);
-    char *folder = gs_text("%s/runs/%s", dir, out->id);
-    job j = {.folder = folder, .ablate = ablate, .out = out};
+    *out = (gs_record){.config = *w->config, .ablate = w->ablate};
+    gs_config_id(w->config, out->id);
+    gs_count(w->config, &out->counts);
+    char *folder = gs_text("%s/runs/%s", w->dir, out->id);
+    job j = {.work = w, .folder = folder, .out = out};
     gs_training *t = NULL;
+    gs_outcome outcome = GS_RUN_RECORDED;
     gs_err e;
     gs_numeric_start();
-    if (gs_training_open(c, &t, &e)) fail(&j, e.text);
-    else train_and_measure(&j, t);
+    if (gs_training_open(w->config, &t, &e)) fail(&j, e.text);
+    else outcome = train_and_measure(&j, t);
     out->ok = !j.failed;
     if (j.failed) gs_metrics_free(&out->metrics);
     gs_training_close(&t);
     free(folder);
+    return outcome;
 }

@@ -24,6 +24,18 @@ char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length)
     return job;
 }
 
+static bool stop_asked(void *context)
+{
+    (void)context;
+    return gs_stop_asked();
+}
+
+static void tell(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "gridshift: %s\n", line);
+}
+
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result)
 {
     const gs_executor *execute = context;
@@ -36,12 +48,13 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     char *dir = gs_text("%.*s", (int)(length - sizeof head), job + sizeof head);
     for (int k = 0; k < GS_KEY_COUNT; k++) config.v[k] = gs_value_unpack((gs_key)k, head.values[k]);
     double start = gs_clock_s();
-    (*execute)(dir, &config, head.ablate, &record);
+    gs_work work = {.dir = dir, .config = &config, .ablate = head.ablate, .asked = stop_asked, .tell = tell};
+    gs_outcome outcome = (*execute)(&work, &record);
     record.wall_s = round((gs_clock_s() - start) * 1e6) / 1e6;
     record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
     gethostname(record.host, sizeof record.host - 1);
-    char *json = gs_record_json(&record);
-    gs_result_head top = {.run = head.run, .ok = record.ok, .wall_s = record.wall_s};
+    char *json = outcome == GS_RUN_RECORDED ? gs_record_json(&record) : gs_text("%s", "");
+    gs_result_head top = {.run = head.run, .outcome = outcome, .ok = record.ok, .wall_s = record.wall_s};
     gs_buf out = {0};
     gs_buf_bytes(&out, &top, sizeof top);
     gs_buf_bytes(&out, json, strlen(json));

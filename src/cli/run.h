@@ -7,7 +7,7 @@
 
 /* -- job.c: local ------------------------------------------------------------------------------------------ */
 
-typedef void (*gs_executor)(const char *dir, const gs_config *c, uint32_t ablate, gs_record *out); /* as gs_execute */
+typedef gs_outcome (*gs_executor)(const gs_work *w, gs_record *out); /* as gs_execute */
 
 /* The run as bytes, owned by the caller. */
 char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length);
@@ -15,6 +15,7 @@ char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length);
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
 typedef struct gs_result_head { /* what the master needs without reading the record */
     int32_t run;
+    int32_t outcome; /* gs_outcome; a record follows only when there is one */
     int32_t ok;
     double wall_s;
 } gs_result_head;

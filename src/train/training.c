@@ -97,16 +97,20 @@ static gs_losses step(gs_training *t)
     return losses;
 }
 
-void gs_train(gs_training *t, void (*at)(void *context, gs_training *t), void *context)
+bool gs_train(gs_training *t, const gs_train_calls *calls)
 {
+    static const gs_train_calls none;
+    if (!calls) calls = &none;
     const gs_config *c = &t->config;
     int64_t all = gs_int(c, GS_TRAIN_STEPS), every = gs_int(c, GS_EVAL_EVERY), record = gs_int(c, GS_EVAL_RECORD);
     while (t->step < all && !t->diverged && !stops(t)) {
+        if (calls->pause && calls->pause(calls->context, t)) return false;
         gs_losses losses = step(t);
-        if (t->diverged) return;
+        if (t->diverged) break;
         if (t->step % every == 0) evaluate(t, &losses);
-        if (at && record && t->step % record == 0) at(context, t);
+        if (calls->at && record && t->step % record == 0) calls->at(calls->context, t);
     }
+    return true;
 }
 
 char *gs_curve_csv(const gs_training *t)

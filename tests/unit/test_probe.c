@@ -114,7 +114,7 @@ static void train_a_little(opened *o, const char *json)
     gs_training *t;
     if (gs_config_from_json(json, &c, &e)) fail_msg("%s", e.text);
     assert_int_equal(gs_training_open(&c, &t, &e), 0);
-    gs_train(t, NULL, NULL);
+    gs_train(t, NULL);
     assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &o->model, &e), 0);
     memcpy(o->model->param, t->model->param, t->model->size * sizeof(float));
     gs_training_close(&t);

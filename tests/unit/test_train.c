@@ -51,7 +51,7 @@ static char *trained(const char *json, const char *isa, size_t *length)
 {
     setenv("GRIDSHIFT_ISA", isa, 1);
     gs_training *t = open_training(json);
-    gs_train(t, NULL, NULL);
+    gs_train(t, NULL);
     assert_int_equal(t->step, 200);
     gs_buf b = {0};
     gs_buf_bytes(&b, t->model->param, t->model->size * sizeof(float));
@@ -148,7 +148,7 @@ static void a_diverging_run_says_where(void **state)
 {
     (void)state;
     gs_training *t = open_training("{\"task\":\"addition\"," SMALL ",\"train.batch\":4,\"train.lr\":1000,\"train.clip\":0,\"train.steps\":500,\"model.layers\":2}");
-    gs_train(t, NULL, NULL);
+    gs_train(t, NULL);
     assert_true(t->diverged);
     assert_in_range(t->step, 2, 499);
     gs_training_close(&t);
@@ -158,7 +158,7 @@ static void patience_stops_a_run(void **state)
 {
     (void)state;
     gs_training *t = open_training("{\"task\":\"addition\"," SMALL ",\"train.batch\":4,\"train.lr\":0,\"train.steps\":500,\"eval.every\":10,\"train.patience\":3}");
-    gs_train(t, NULL, NULL);
+    gs_train(t, NULL);
     assert_int_equal(t->best_step, 10); /* nothing moves: the first evaluation stays the best */
     assert_int_equal(t->step, 40);
     gs_training_close(&t);
@@ -177,7 +177,7 @@ static void first99_stops_a_run(void **state)
     (void)state;
     gs_training *t = open_training("{\"task\":\"addition\",\"task.digits\":1,\"train.steps\":3000,\"eval.every\":20,\"train.stop_at\":\"first99\",\"train.extra_steps\":7,"
                                    "\"model.positions\":0,\"eval.record_every\":150}");
-    gs_train(t, count_snapshots, NULL);
+    gs_train(t, &(gs_train_calls){.at = count_snapshots});
     assert_true(t->first99_step > 0 && t->first99_step % 20 == 0);
     assert_int_equal(t->step, t->first99_step + 7);
     assert_int_equal(t->milestone[2], t->first99_step);
