@@ -21,6 +21,7 @@ typedef struct gs_plan {
     int *order; /* (todo): runs, longest predicted first, ties in plan order; owned */
     int done, failed, todo;
     double todo_s; /* sum of predicted seconds of the runs to do: core seconds */
+    int shard, shards; /* order, done, failed, todo and todo_s are of the runs with run % shards == shard; 0 of 1: of all */
 } gs_plan;
 static inline const gs_cost *gs_plan_cost(const gs_plan *p, int run) { return &p->costs[p->cost_of[run]]; }
 extern const char *const gs_state_names[]; /* "todo", "done", "failed" */
@@ -29,6 +30,10 @@ extern const char *const gs_state_names[]; /* "todo", "done", "failed" */
 int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
                  gs_err *e);
 void gs_plan_close(gs_plan **p);
+/* Keeps the runs of one shard, of 0..shards-1; once. */
+void gs_plan_share(gs_plan *p, int shard, int shards);
+static inline int gs_plan_total(const gs_plan *p) { return p->done + p->failed + p->todo; }
+static inline bool gs_plan_has(const gs_plan *p, int run) { return run % p->shards == p->shard; }
 /* The budget of the sweep file against what is left to do; the error has the numbers and what to change. */
 int gs_plan_within(const gs_plan *p, const gs_grid *g, const gs_spec *s, gs_err *e);
 /* plan.csv: id, every varying key, state, counts, predicted seconds. The same text for `plan --csv`. */

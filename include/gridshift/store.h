@@ -28,11 +28,16 @@ void gs_record_free(gs_record *r); /* frees the insides and zeroes */
 char *gs_record_json(const gs_record *r);
 int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e);
 
-/* -- journal.jsonl: a record a line, "CRC32-hex8 JSON\n" ---------------------------------------------------- */
+/* -- journal.jsonl: a record a line, "CRC32-hex8 JSON\n" ----------------------------------------------------
+ *
+ * A sweep that is split over several masters has a journal and a lock for each: journal.K.jsonl and lock.K of shard K. Readers
+ * merge all of them by run id. */
+
+enum { GS_WHOLE = -1 }; /* no shard: journal.jsonl and lock */
 
 typedef struct gs_journal gs_journal;
-/* Opens DIR/journal.jsonl for appending (made when missing); a torn last line is cut off. */
-int gs_journal_open(const char *dir, gs_journal **out, gs_err *e);
+/* Opens the journal of the shard, or GS_WHOLE's, for appending (made when missing); a torn last line is cut off. */
+int gs_journal_open(const char *dir, int shard, gs_journal **out, gs_err *e);
 /* What was cut off when it was opened, as a sentence; NULL: nothing. Borrowed. */
 const char *gs_journal_note(const gs_journal *j);
 /* Adds a record to those that wait for the disk; at some megabytes they are synced at once. */
@@ -40,14 +45,16 @@ int gs_journal_add(gs_journal *j, const char *json, size_t length, gs_err *e);
 int gs_journal_sync(gs_journal *j, gs_err *e); /* writes what waits, fsync: only then is it recorded */
 void gs_journal_close(gs_journal **j);         /* without a sync: what waits is lost */
 
-/* DIR/lock: one master per folder. Taken whole or not at all; names host, boot and process. A lock whose process is gone
- * from this host is taken over; one of another host is refused with what to do. */
+/* DIR/lock: one master per folder, or one per shard. Taken whole or not at all; names host, boot and process. A lock whose
+ * process is gone from this host is taken over; one of another host is refused with what to do. The whole folder is not taken
+ * while a shard of it is, nor a shard while the whole is. */
 typedef struct gs_lock gs_lock;
-int gs_lock_take(const char *dir, gs_lock **out, gs_err *e);
+int gs_lock_take(const char *dir, int shard, gs_lock **out, gs_err *e);
 void gs_lock_release(gs_lock **l); /* nulls */
 
-/* All records of DIR, the last one of each id. Bad lines are skipped; *damage (may be NULL) gets a line of text
- * for each. A missing journal is an empty one. */
+/* All records of DIR: of each id the last one of a journal, and between journals that of the one that was written last, but never
+ * a failure instead of a result. Bad lines are skipped; *damage (may be NULL) gets a line of text for each. A missing journal is
+ * an empty one. */
 typedef struct gs_records {
     gs_record *at; /* (count), owned, in the journal's order */
     size_t count;

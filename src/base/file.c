@@ -68,7 +68,9 @@ int gs_folder_sync(const char *path, gs_err *e)
 
 int gs_file_write(const char *path, const void *data, size_t length, gs_err *e)
 {
-    char *temporary = gs_text("%s.%ld.tmp", path, (long)getpid()), *copy = gs_text("%s", path);
+    char host[65] = "";
+    gethostname(host, sizeof host - 1); /* processes of two hosts may have one number, and write one shared file */
+    char *temporary = gs_text("%s.%s.%ld.tmp", path, host, (long)getpid()), *copy = gs_text("%s", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     int failed = fd < 0 || write_all(fd, data, length);
     int why = errno;

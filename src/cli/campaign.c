@@ -21,11 +21,19 @@ struct gs_campaign {
 static int take_folder(gs_campaign *c, gs_err *e)
 {
     const gs_run_options *o = c->options;
-    if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, &c->lock, e) || gs_session_plan(c->session, o->dir, o->retry, e) ||
-        gs_journal_open(o->dir, &c->journal, e))
+    int shard = o->shards ? o->shard : GS_WHOLE;
+    if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, shard, &c->lock, e) || gs_run_plan(o, c->session, o->retry, e) ||
+        gs_journal_open(o->dir, shard, &c->journal, e))
         return -1;
     gs_records_free(&c->session->records); /* the plan has their states; they come back for the tables */
     return gs_session_save(c->session, o->dir, &o->sets, e);
+}
+
+int gs_run_plan(const gs_run_options *o, gs_session *s, bool retry, gs_err *e)
+{
+    if (gs_session_plan(s, o->dir, retry, e)) return -1;
+    if (o->shards) gs_plan_share(s->plan, o->shard, o->shards);
+    return 0;
 }
 
 int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out)
@@ -132,7 +140,7 @@ static int report_failures(const gs_session *s)
 {
     if (!s->plan->failed)
         return GS_EXIT_FINE;
-    fprintf(stderr, "gridshift: %d of %d runs failed (`--retry failed` runs them again):\n", s->plan->failed, s->plan->count);
+    fprintf(stderr, "gridshift: %d of %d runs failed (`--retry failed` runs them again):\n", s->plan->failed, gs_plan_total(s->plan));
     gs_session_failures(s, stderr);
     return GS_EXIT_FAILED;
 }
@@ -144,14 +152,20 @@ int gs_campaign_report(gs_campaign *c)
     gs_session *s = c->session;
     gs_buf screen = {0};
     gs_err e;
-    if (gs_session_plan(s, o->dir, false, &e) || gs_session_save(s, o->dir, &o->sets, &e))
+    if (gs_run_plan(o, s, false, &e) || gs_session_save(s, o->dir, &o->sets, &e))
         gs_die("%s", e.text);
     if (s->plan->todo) {
         fprintf(stderr,
                 "gridshift: stopped with %d of %d runs to do. The same command goes on; "
                 "`gridshift tables --partial %s` shows what is there.\n",
-                s->plan->todo, s->plan->count, o->dir);
+                s->plan->todo, gs_plan_total(s->plan), o->dir);
         return GS_EXIT_STOPPED;
+    }
+    if (o->shards) {
+        if (!o->quiet)
+            printf("shard %d of %d is done: %d runs. When all are, `gridshift tables %s` writes the tables.\n", o->shard, o->shards,
+                   gs_plan_total(s->plan), o->dir);
+        return report_failures(s);
     }
     int code = gs_session_tables(s, o->dir, o->partial, &screen, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
     if (!code && !o->quiet)

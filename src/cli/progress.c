@@ -14,8 +14,9 @@ void gs_progress_start(gs_progress *p, const gs_plan *plan, int workers, bool qu
     *p = (gs_progress){.quiet = quiet, .terminal = gs_launch_terminal(), .total = plan->todo, .todo_s = plan->todo_s,
                        .workers = workers > 0 ? workers : 1, .start_s = gs_clock_s()};
     p->shown_s = p->start_s;
-    if (!quiet && plan->count > plan->todo)
-        fprintf(stderr, "%d of %d runs are there already\n", plan->count - plan->todo, plan->count);
+    int total = gs_plan_total(plan);
+    if (!quiet && total > plan->todo)
+        fprintf(stderr, "%d of %d runs are there already\n", total - plan->todo, total);
 }
 
 void gs_progress_run(gs_progress *p, double predicted_s, bool ok, double wall_s)

@@ -10,6 +10,18 @@
 /* What gs_mpi_agree carries besides exit codes. */
 enum { GO = -1 };
 
+/* "K/N" of --shard. */
+static bool parse_shard(gs_run_options *o)
+{
+    int length = 0;
+    if (!o->shard_text) return true;
+    if (!o->shard_text[strspn(o->shard_text, "0123456789/")] && sscanf(o->shard_text, "%9d/%9d%n", &o->shard, &o->shards, &length) == 2 &&
+        !o->shard_text[length] && o->shard < o->shards && o->shards <= GS_SHARDS_MOST)
+        return true;
+    gs_cli_error("command line: --shard takes K/N with K from 0 to N - 1 and N up to %d, as 0/4, not '%s'.", GS_SHARDS_MOST, o->shard_text);
+    return false;
+}
+
 static bool parse(int argc, char **argv, gs_run_options *o, int *code)
 {
     const gs_option options[] = {
@@ -18,6 +30,8 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
         {"output", 'o', GS_OPTION_TEXT, &o->dir_given, "DIR", "the folder of the results (default: runs/NAME)"},
         {"set", 0, GS_OPTION_SETS, &o->sets, "KEY=V[,V]", "replace a default, or keep only these values of a listed axis; may be repeated"},
         {"retry", 0, GS_OPTION_TEXT, &o->retry_text, "failed", "run what failed once more"},
+        {"shard", 0, GS_OPTION_TEXT, &o->shard_text, "K/N",
+         "only the plan's rows with row mod N = K, beside other shards in one folder; the tables are a later `gridshift tables DIR`"},
         {"partial", 0, GS_OPTION_FLAG, &o->partial, NULL, "tables with unequal sets of seeds, which are marked"},
         {"quiet", 'q', GS_OPTION_FLAG, &o->quiet, NULL, "no progress and no tables on the terminal"},
         {0}};
@@ -30,7 +44,7 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
     if (!gs_cli_parse(&usage, argc, argv, &o->sweep, code))
         return false;
     *code = GS_EXIT_INPUT;
-    if (o->np_text && !gs_cli_int("np", o->np_text, 0, &o->np))
+    if (!parse_shard(o) || (o->np_text && !gs_cli_int("np", o->np_text, 0, &o->np)))
         return false;
     o->retry = o->retry_text != NULL;
     if (o->retry && strcmp(o->retry_text, "failed")) {
@@ -73,7 +87,11 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
         return gs_error(e, "%s is not a folder. Give another with -o.", o->dir);
     if (check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
         return -1;
-    return gs_plan_within(s->plan, s->grid, s->spec, e);
+    if (gs_plan_within(s->plan, s->grid, s->spec, e)) /* the budget is of the whole sweep */
+        return -1;
+    if (o->shards)
+        gs_plan_share(s->plan, o->shard, o->shards);
+    return 0;
 }
 
 /* Everything that can be wrong with the input, before anything is written or started. */

@@ -52,15 +52,21 @@ double gs_progress_left_s(const gs_progress *p, double now_s);
 
 /* -- campaign.c: rank 0 ------------------------------------------------------------------------------------ */
 
+enum { GS_SHARDS_MOST = 100000 };
+
 typedef struct gs_run_options {
     const char *sweep, *dir_given, *np_text, *retry_text;
     gs_sets sets;
+    const char *shard_text;
     bool partial, quiet, retry;
     int np;    /* workers; -1: not given */
+    int shard, shards; /* this process's part of the plan; shards is 0 for the whole */
     char *dir; /* owned: dir_given or runs/NAME */
 } gs_run_options;
 
 typedef struct gs_campaign gs_campaign;
+/* gs_session_plan for this process's part. */
+int gs_run_plan(const gs_run_options *o, gs_session *s, bool retry, gs_err *e);
 /* Takes the folder's lock, plans anew and writes the sweep there. -> GS_EXIT_FINE, or another exit code with its message
  * printed. */
 int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out);

@@ -188,7 +188,7 @@ void gs_session_failures(const gs_session *s, FILE *to)
         if (gs_session_tells(s, s->grid->varying[i]))
             keys[count++] = s->grid->varying[i];
     for (int i = 0; i < s->plan->count; i++) {
-        if (s->plan->state[i] != GS_FAILED)
+        if (s->plan->state[i] != GS_FAILED || !gs_plan_has(s->plan, i))
             continue;
         char id[33];
         gs_buf label = {0};

@@ -54,7 +54,9 @@ static void order(gs_plan *p)
 
 static void sum(gs_plan *p)
 {
-    for (int i = 0; i < p->count; i++) {
+    p->done = p->failed = p->todo = 0;
+    p->todo_s = 0;
+    for (int i = p->shard; i < p->count; i += p->shards) {
         p->done += p->state[i] == GS_DONE;
         p->failed += p->state[i] == GS_FAILED;
         p->todo += p->state[i] == GS_TODO;
@@ -62,11 +64,22 @@ static void sum(gs_plan *p)
     }
 }
 
+void gs_plan_share(gs_plan *p, int shard, int shards)
+{
+    int kept = 0;
+    for (int i = 0; i < p->todo; i++)
+        if (p->order[i] % shards == shard) p->order[kept++] = p->order[i];
+    p->shard = shard;
+    p->shards = shards;
+    sum(p);
+}
+
 int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
                  gs_err *e)
 {
     gs_plan *p = gs_alloc(1, sizeof *p);
     p->count = g->count;
+    p->shards = 1;
     p->state = gs_alloc((size_t)g->count, sizeof *p->state);
     int failed = find_costs(g, ablate, p, e);
     for (int i = 0; i < g->count && !failed; i++) p->state[i] = (uint8_t)(state ? state(context, (gs_run){g, i}) : GS_TODO);

@@ -1,4 +1,4 @@
-/* journal.jsonl, the writing side: the backbone of a sweep. A run that was appended is never computed again.
+/* journal.jsonl or a shard's journal.K.jsonl, the writing side: the backbone of a sweep. A run that was appended is never computed again.
  *
  * Invariants: a line is "CRC32-hex8 JSON\n"; what a successful gs_journal_sync followed is on the disk; what is after the last
  * newline never was, so that it may be cut off. One writer: the holder of the folder's lock.
@@ -49,10 +49,10 @@ static int cut_torn_line(gs_journal *j, gs_err *e)
     return 0;
 }
 
-int gs_journal_open(const char *dir, gs_journal **out, gs_err *e)
+int gs_journal_open(const char *dir, int shard, gs_journal **out, gs_err *e)
 {
     gs_journal *j = gs_alloc(1, sizeof *j);
-    j->path = gs_text("%s/journal.jsonl", dir);
+    j->path = shard == GS_WHOLE ? gs_text("%s/journal.jsonl", dir) : gs_text("%s/journal.%d.jsonl", dir, shard);
     j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     int failed = j->fd < 0 ? gs_error(e, "%s: cannot open it for writing: %s", j->path, strerror(errno)) : cut_torn_line(j, e);
     if (!failed) failed = gs_folder_sync(dir, e); /* the file's own entry in the folder */

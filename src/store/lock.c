@@ -1,4 +1,5 @@
-/* DIR/lock: one master per folder, also on file systems where flock() does not reach the other host.
+/* DIR/lock, one master per folder, or DIR/lock.K, one per shard of it; also on file systems where flock() does not reach the
+ * other host.
  *
  * The lock is a text "HOST BOOT PID START", taken with link(), which is whole or not at all, everywhere. START, the
  * process's start in clock ticks, tells it from a later process with the same number. Only a lock of this host can be found
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gridshift/store.h"
+#include "shards.h"
 
 struct gs_lock {
     char *path; /* owned */
@@ -125,16 +126,42 @@ static int take(const char *temporary, const char *path, const owner *self, gs_e
     return gs_error(e, "%s: cannot take the lock over from a process that is gone. Remove it", path);
 }
 
-int gs_lock_take(const char *dir, gs_lock **out, gs_err *e)
+static char *path_of(const char *dir, int shard)
 {
-    owner self = this_process();
-    char *path = gs_text("%s/lock", dir), *temporary = gs_text("%s/lock.%s.%ld.tmp", dir, self.host, self.pid);
-    char *text = gs_text("%s %s %ld %lld\n", self.host, self.boot, self.pid, self.start);
+    return shard == GS_WHOLE ? gs_text("%s/lock", dir) : gs_text("%s/lock.%d", dir, shard);
+}
+
+/* A living owner of that lock keeps us out too. */
+static int judge_other(const char *dir, int shard, const owner *self, gs_err *e)
+{
+    owner other;
+    char *path = path_of(dir, shard);
+    int failed = read_owner(path, &other) > 0 ? judge(path, &other, self, e) : 0;
+    free(path);
+    return failed;
+}
+
+/* The whole folder and a shard of it exclude each other. Both sides take their own lock before they look, so that never both find
+ * nothing. */
+static int judge_others(const char *dir, int shard, const owner *self, gs_err *e)
+{
+    int count, failed = 0;
+    if (shard != GS_WHOLE) return judge_other(dir, GS_WHOLE, self, e);
+    int *shards = gs_shards_of(dir, "lock.", "", &count);
+    for (int i = 0; i < count && !failed; i++) failed = judge_other(dir, shards[i], self, e);
+    free(shards);
+    return failed;
+}
+
+static int take_one(const char *dir, int shard, const owner *self, gs_lock **out, gs_err *e)
+{
+    char *path = path_of(dir, shard), *temporary = gs_text("%s.%s.%ld.tmp", path, self->host, self->pid);
+    char *text = gs_text("%s %s %ld %lld\n", self->host, self->boot, self->pid, self->start);
     *out = NULL;
     struct stat s;
     int failed = gs_file_write(temporary, text, strlen(text), e);
     if (!failed) {
-        failed = take(temporary, path, &self, e);
+        failed = take(temporary, path, self, e);
         if (!failed && stat(temporary, &s)) failed = gs_error(e, "%s: %s", temporary, strerror(errno));
         unlink(temporary);
     }
@@ -147,6 +174,14 @@ int gs_lock_take(const char *dir, gs_lock **out, gs_err *e)
     *out = gs_alloc(1, sizeof **out);
     **out = (gs_lock){path, s.st_dev, s.st_ino};
     return 0;
+}
+
+int gs_lock_take(const char *dir, int shard, gs_lock **out, gs_err *e)
+{
+    owner self = this_process();
+    int failed = take_one(dir, shard, &self, out, e) || judge_others(dir, shard, &self, e);
+    if (failed) gs_lock_release(out);
+    return failed ? -1 : 0;
 }
 
 void gs_lock_release(gs_lock **l)

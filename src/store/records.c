@@ -1,4 +1,4 @@
-/* journal.jsonl, the reading side. A damaged line costs itself only; reading needs no lock, so that the last line may be
+/* The journals, the reading side. A damaged line costs itself only; reading needs no lock, so that the last line may be
  * one that is still being written. */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gridshift/store.h"
+#include "shards.h"
 
 enum { PREFIX = 9 }; /* eight hex digits and a blank */
 
@@ -30,15 +30,20 @@ static void make_room(gs_records *r)
     for (size_t i = 0; i < r->count; i++) r->slots[slot_of(r, r->at[i].id)] = i + 1;
 }
 
-/* Takes the record over; a later record of an id replaces the earlier one in its place. */
-static void add(gs_records *r, const gs_record *record)
+/* Takes the record over; a later record of an id replaces the earlier one in its place. A failure does not replace a result of an
+ * earlier journal, whose records are the first `before`. */
+static void add(gs_records *r, gs_record *record, size_t before)
 {
     make_room(r);
-    size_t slot = slot_of(r, record->id);
-    if (!r->slots[slot]) {
+    size_t slot = slot_of(r, record->id), index = r->slots[slot];
+    if (index && index <= before && r->at[index - 1].ok && !record->ok) {
+        gs_record_free(record);
+        return;
+    }
+    if (!index) {
         r->slots[slot] = ++r->count;
     } else {
-        gs_record_free(&r->at[r->slots[slot] - 1]);
+        gs_record_free(&r->at[index - 1]);
     }
     r->at[r->slots[slot] - 1] = *record;
 }
@@ -61,7 +66,7 @@ static void report(gs_buf *damage, const char *path, size_t line, const char *wh
 static int read_lines(FILE *file, const char *path, gs_records *out, gs_buf *damage, gs_err *e)
 {
     char *line = NULL;
-    size_t capacity = 0, number = 0;
+    size_t capacity = 0, number = 0, before = out->count;
     ssize_t length;
     while ((length = getline(&line, &capacity, file)) > 0) {
         gs_record record;
@@ -72,7 +77,7 @@ static int read_lines(FILE *file, const char *path, gs_records *out, gs_buf *dam
         else if (read_line(line, (size_t)length - 1, &record, &why))
             report(damage, path, number, why.text);
         else
-            add(out, &record);
+            add(out, &record, before);
     }
     int failed = ferror(file) || !feof(file) ? gs_error(e, "%s: cannot read it: %s", path, strerror(errno)) : 0;
     free(line);
@@ -96,19 +101,59 @@ static int open_journal(const char *path, FILE **out, gs_err *e)
     return 0;
 }
 
-int gs_records_load(const char *dir, gs_records *out, gs_buf *damage, gs_err *e)
+static int read_journal(const char *path, gs_records *out, gs_buf *damage, gs_err *e)
 {
-    *out = (gs_records){0};
-    char *path = gs_text("%s/journal.jsonl", dir);
     FILE *file;
     int failed = open_journal(path, &file, e);
     if (!failed && file) {
         failed = read_lines(file, path, out, damage, e);
         fclose(file);
     }
-    free(path);
-    if (failed) gs_records_free(out);
     return failed;
+}
+
+typedef struct source {
+    char *path; /* owned */
+    struct timespec written;
+    int number; /* ties in time keep this order */
+} source;
+
+static int by_time(const void *a, const void *b)
+{
+    const source *x = a, *y = b;
+    if (x->written.tv_sec != y->written.tv_sec) return x->written.tv_sec < y->written.tv_sec ? -1 : 1;
+    if (x->written.tv_nsec != y->written.tv_nsec) return x->written.tv_nsec < y->written.tv_nsec ? -1 : 1;
+    return x->number - y->number;
+}
+
+/* All journals of a folder, the one that was written last at the end. */
+static source *journals_of(const char *dir, int *count)
+{
+    int *shards = gs_shards_of(dir, "journal.", ".jsonl", count);
+    source *all = gs_alloc((size_t)++*count, sizeof *all);
+    for (int i = 0; i < *count; i++) {
+        struct stat s;
+        all[i].path = i ? gs_text("%s/journal.%d.jsonl", dir, shards[i - 1]) : gs_text("%s/journal.jsonl", dir);
+        all[i].number = i;
+        if (!stat(all[i].path, &s)) all[i].written = s.st_mtim;
+    }
+    free(shards);
+    qsort(all, (size_t)*count, sizeof *all, by_time);
+    return all;
+}
+
+int gs_records_load(const char *dir, gs_records *out, gs_buf *damage, gs_err *e)
+{
+    int count, failed = 0;
+    source *all = journals_of(dir, &count);
+    *out = (gs_records){0};
+    for (int i = 0; i < count; i++) {
+        failed = failed || read_journal(all[i].path, out, damage, e);
+        free(all[i].path);
+    }
+    free(all);
+    if (failed) gs_records_free(out);
+    return failed ? -1 : 0;
 }
 
 void gs_records_free(gs_records *r)

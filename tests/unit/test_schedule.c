@@ -144,6 +144,31 @@ static void test_order(void **state)
     gs_configs_free(&m.grid.configs);
 }
 
+static void test_share(void **state)
+{
+    (void)state;
+    static const int wanted[2][4] = {{2, 0, 4}, {1}};
+    made m;
+    gs_plan *p;
+    gs_err e;
+    int asked = 0;
+    make_grid(&m);
+    for (int shard = 0; shard < 2; shard++) {
+        assert_int_equal(gs_plan_make(&m.grid, GS_ABLATE_ALL, odd_ones, &asked, &p, &e), 0);
+        double all = p->todo_s;
+        gs_plan_share(p, shard, 2);
+        assert_order(p, wanted[shard], shard ? 1 : 3);
+        assert_int_equal(p->done, shard);
+        assert_int_equal(p->failed, shard);
+        assert_int_equal(gs_plan_total(p), RUNS / 2);
+        assert_int_equal(p->count, RUNS);
+        assert_true(gs_plan_has(p, 4 + shard) && !gs_plan_has(p, 5 - shard));
+        assert_true(p->todo_s > 0 && p->todo_s < all);
+        gs_plan_close(&p);
+    }
+    gs_configs_free(&m.grid.configs);
+}
+
 static void test_no_runs(void **state)
 {
     (void)state;
@@ -235,7 +260,7 @@ static void test_budget(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cost_by_hand), cmocka_unit_test(test_cost_grows), cmocka_unit_test(test_order),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cost_by_hand), cmocka_unit_test(test_cost_grows), cmocka_unit_test(test_order), cmocka_unit_test(test_share),
                                        cmocka_unit_test(test_no_runs), cmocka_unit_test(test_csv),
                                        cmocka_unit_test(test_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static int folder_open(void **state)
 
 static int folder_close(void **state)
 {
-    static const char *const names[] = {"journal.jsonl", "lock"};
+    static const char *const names[] = {"journal.jsonl", "lock", "journal.2.jsonl", "journal.10.jsonl", "journal.2.jsonl.tmp", "journal.02.jsonl", "journal.x.jsonl"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = gs_text("%s/%s", (char *)*state, names[i]);
         unlink(path);
@@ -181,16 +181,21 @@ static void test_record_refuses(void **state)
 
 /* -- the journal -------------------------------------------------------------------------------------------- */
 
-static void append(const char *dir, int seed, double accuracy)
+static void append_record(const char *dir, int shard, const gs_record *r)
 {
     gs_err e = {""};
     gs_journal *j;
-    gs_record r = sample(seed, accuracy);
-    char *json = gs_record_json(&r);
-    if (gs_journal_open(dir, &j, &e) || gs_journal_add(j, json, strlen(json), &e) || gs_journal_sync(j, &e)) fail_msg("%s", e.text);
+    char *json = gs_record_json(r);
+    if (gs_journal_open(dir, shard, &j, &e) || gs_journal_add(j, json, strlen(json), &e) || gs_journal_sync(j, &e)) fail_msg("%s", e.text);
     gs_journal_close(&j);
     assert_null(j);
     free(json);
+}
+
+static void append(const char *dir, int seed, double accuracy)
+{
+    gs_record r = sample(seed, accuracy);
+    append_record(dir, GS_WHOLE, &r);
     gs_record_free(&r);
 }
 
@@ -221,6 +226,51 @@ static void test_journal_keeps_the_last(void **state)
     gs_buf_free(&damage);
 }
 
+/* seconds: when the journal was written last. */
+static void append_to_shard(const char *dir, int shard, int seed, double accuracy, bool fails, int seconds)
+{
+    char *path = shard == GS_WHOLE ? gs_text("%s/journal.jsonl", dir) : gs_text("%s/journal.%d.jsonl", dir, shard);
+    const struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+    gs_record r = sample(seed, accuracy);
+    r.ok = !fails;
+    if (fails) strcpy(r.reason, "diverged at step 1");
+    append_record(dir, shard, &r);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    gs_record_free(&r);
+    free(path);
+}
+
+static void test_journals_are_merged(void **state)
+{
+    const char *dir = *state;
+    append_to_shard(dir, 10, 0, 0.125, false, 1000); /* in both: the later journal has it */
+    append_to_shard(dir, GS_WHOLE, 0, 0.25, false, 900);
+    append_to_shard(dir, 10, 1, 0.5, false, 1000); /* a result stays, whatever fails later */
+    append_to_shard(dir, 2, 1, 0, true, 1100);
+    append_to_shard(dir, GS_WHOLE, 2, 0, true, 900); /* and follows a failure */
+    append_to_shard(dir, 2, 2, 0.75, false, 1100);
+    spill(dir, "journal.2.jsonl.tmp", "x\n", 2); /* no journals, these three */
+    spill(dir, "journal.02.jsonl", "x\n", 2);
+    spill(dir, "journal.x.jsonl", "x\n", 2);
+    gs_records records;
+    gs_buf damage = {0};
+    gs_err e;
+    assert_int_equal(gs_records_load(dir, &records, &damage, &e), 0);
+    assert_int_equal(damage.length, 0);
+    assert_int_equal(records.count, 3);
+    assert_true(accuracy_of(&records, 0) == 0.125 && accuracy_of(&records, 1) == 0.5 && accuracy_of(&records, 2) == 0.75);
+    gs_records_free(&records);
+    size_t length;
+    char *bytes = slurp(dir, "journal.2.jsonl", &length);
+    spill(dir, "journal.2.jsonl", bytes, length - 5);
+    assert_int_equal(gs_records_load(dir, &records, &damage, &e), 0);
+    assert_non_null(strstr(damage.text, "journal.2.jsonl:2: the last line is not finished"));
+    assert_int_equal(records.count, 3); /* its last line is torn: the failure is what is left of that run */
+    gs_records_free(&records);
+    gs_buf_free(&damage);
+    free(bytes);
+}
+
 static void test_journal_torn(void **state)
 {
     gs_err e;
@@ -239,7 +289,7 @@ static void test_journal_torn(void **state)
         gs_buf_free(&damage);
 
         gs_journal *j;
-        assert_int_equal(gs_journal_open(*state, &j, &e), 0);
+        assert_int_equal(gs_journal_open(*state, GS_WHOLE, &j, &e), 0);
         char *bytes = gs_text("cut off %zu bytes", cut - third);
         assert_non_null(strstr(gs_journal_note(j), bytes));
         gs_journal_close(&j);
@@ -310,14 +360,14 @@ static void test_journal_no_file(void **state)
     gs_records records;
     char *path = gs_text("%s/journal.jsonl", (char *)*state);
     assert_int_equal(mkdir(path, 0777), 0);
-    assert_int_equal(gs_journal_open(*state, &j, &e), -1);
+    assert_int_equal(gs_journal_open(*state, GS_WHOLE, &j, &e), -1);
     assert_null(j);
     assert_int_equal(gs_records_load(*state, &records, NULL, &e), -1);
     assert_non_null(strstr(e.text, "not a regular file"));
     rmdir(path);
     assert_int_equal(mkfifo(path, 0666), 0); /* must not hang */
     assert_int_equal(gs_records_load(*state, &records, NULL, &e), -1);
-    assert_int_equal(gs_journal_open("/nowhere", &j, &e), -1);
+    assert_int_equal(gs_journal_open("/nowhere", GS_WHOLE, &j, &e), -1);
     free(path);
 }
 
@@ -332,7 +382,7 @@ static void test_journal_append_fails(void **state)
         gs_err e;
         gs_journal *j;
         char *path = gs_text("%s/journal.jsonl", (char *)*state);
-        if (gs_journal_open(*state, &j, &e) || stat(path, &s)) _exit(1);
+        if (gs_journal_open(*state, GS_WHOLE, &j, &e) || stat(path, &s)) _exit(1);
         signal(SIGXFSZ, SIG_IGN);
         struct rlimit limit = {(rlim_t)s.st_size + 100, (rlim_t)s.st_size + 100};
         gs_record r = sample(1, 0.5);
@@ -360,17 +410,17 @@ static void test_lock_excludes(void **state)
 {
     gs_lock *first, *second;
     gs_err e = {""};
-    assert_int_equal(gs_lock_take(*state, &first, &e), 0);
-    assert_int_equal(gs_lock_take(*state, &second, &e), -1);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &first, &e), 0);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &second, &e), -1);
     assert_null(second);
     char *pid = gs_text("process %ld on this host", (long)getpid());
     assert_non_null(strstr(e.text, pid));
     free(pid);
     gs_lock_release(&first);
     assert_null(first);
-    assert_int_equal(gs_lock_take(*state, &first, &e), 0);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &first, &e), 0);
     gs_lock_release(&first);
-    assert_int_equal(gs_lock_take("/nowhere", &first, &e), -1);
+    assert_int_equal(gs_lock_take("/nowhere", GS_WHOLE, &first, &e), -1);
 }
 
 /* Leaves the lock of a process that was killed; its number is that of a living one when `reused`. */
@@ -381,7 +431,7 @@ static void leave_lock(const char *dir, bool reused)
     if (!child) {
         gs_lock *l;
         gs_err e;
-        _exit(gs_lock_take(dir, &l, &e) ? 1 : 0);
+        _exit(gs_lock_take(dir, GS_WHOLE, &l, &e) ? 1 : 0);
     }
     int status;
     waitpid(child, &status, 0);
@@ -403,7 +453,7 @@ static void test_lock_stale(void **state)
     gs_lock *l;
     for (int reused = 0; reused < 2; reused++) {
         leave_lock(*state, reused);
-        if (gs_lock_take(*state, &l, &e)) fail_msg("%s", e.text);
+        if (gs_lock_take(*state, GS_WHOLE, &l, &e)) fail_msg("%s", e.text);
         gs_lock_release(&l);
     }
 }
@@ -419,9 +469,28 @@ static void test_lock_foreign(void **state)
         gs_err e = {""};
         gs_lock *l;
         spill(*state, "lock", cases[i].text, strlen(cases[i].text));
-        assert_int_equal(gs_lock_take(*state, &l, &e), -1);
+        assert_int_equal(gs_lock_take(*state, GS_WHOLE, &l, &e), -1);
         assert_non_null(strstr(e.text, cases[i].says));
     }
+}
+
+static void test_lock_shards(void **state)
+{
+    gs_lock *first, *second, *whole;
+    gs_err e = {""};
+    assert_int_equal(gs_lock_take(*state, 0, &first, &e), 0);
+    assert_int_equal(gs_lock_take(*state, 11, &second, &e), 0);
+    assert_int_equal(gs_lock_take(*state, 11, &whole, &e), -1);
+    gs_lock_release(&first);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &whole, &e), -1);
+    assert_non_null(strstr(e.text, "/lock.11"));
+    gs_lock_release(&second);
+    if (gs_lock_take(*state, GS_WHOLE, &whole, &e)) fail_msg("%s", e.text);
+    assert_int_equal(gs_lock_take(*state, 3, &first, &e), -1);
+    assert_non_null(strstr(e.text, "/lock:"));
+    gs_lock_release(&whole);
+    assert_int_equal(gs_lock_take(*state, 3, &first, &e), 0); /* the attempt left nothing */
+    gs_lock_release(&first);
 }
 
 /* Many processes at once, over a stale lock: never two inside. Each takes it twice and ends without a release. */
@@ -437,7 +506,7 @@ static void test_lock_race(void **state)
         for (int got = 0;;) {
             gs_lock *l;
             gs_err e;
-            if (gs_lock_take(*state, &l, &e)) {
+            if (gs_lock_take(*state, GS_WHOLE, &l, &e)) {
                 usleep(300);
                 continue;
             }
@@ -467,6 +536,6 @@ int main(void)
         IN_FOLDER(test_journal_keeps_the_last),   IN_FOLDER(test_journal_torn),         IN_FOLDER(test_journal_bad_line),
         IN_FOLDER(test_journal_rubbish),          IN_FOLDER(test_journal_no_file),      IN_FOLDER(test_journal_append_fails),
         IN_FOLDER(test_lock_excludes),            IN_FOLDER(test_lock_stale),           IN_FOLDER(test_lock_foreign),
-        IN_FOLDER(test_lock_race)};
+        IN_FOLDER(test_journals_are_merged),      IN_FOLDER(test_lock_shards),            IN_FOLDER(test_lock_race)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
