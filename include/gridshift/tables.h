@@ -4,24 +4,8 @@
 #ifndef GRIDSHIFT_TABLES_H
 #define GRIDSHIFT_TABLES_H
 #include "gridshift/schedule.h"
+#include "gridshift/stats.h"
 #include "gridshift/store.h"
-
-/* -- statistics (src/tables/stats.c) ----------------------------------------------------------------------- */
-
-double gs_mean(const double *x, int n);            /* in order, in double */
-double gs_sd(const double *x, int n);              /* n - 1; nan for n < 2 */
-double gs_t_quantile(double p, double df);         /* Student's t, p in (0, 1), to 1e-12 relative */
-typedef struct gs_interval {
-    double low, high;
-} gs_interval;
-gs_interval gs_t_interval(double mean, double sd, int n, double level); /* mean +- t sd / sqrt(n); nan for n < 2 */
-typedef struct gs_line {
-    double slope, intercept;
-    double slope_se; /* sqrt(s^2 / Sxx), s^2 with n - 2 */
-    gs_interval slope_interval; /* 95 %, t with n - 2 */
-    int n;
-} gs_line;
-gs_line gs_fit_line(const double *x, const double *y, int n); /* ordinary least squares */
 
 /* -- tables ------------------------------------------------------------------------------------------------ */
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 # Which public headers a stage may include, besides its own and the libraries. The data flows from the left to the right.
-LIBRARIES = {"base", "config", "configs", "metric", "count", "linalg"}
+LIBRARIES = {"base", "config", "configs", "metric", "count", "linalg", "stats"}
 ALLOWED = {
     "base": set(),
     "linalg": set(),
