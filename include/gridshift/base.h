@@ -89,7 +89,8 @@ typedef enum gs_purpose {
     GS_RNG_DROPOUT,  /* (step, site and layer, element) */
     GS_RNG_ROUTE,    /* (step or token id, layer, ...) */
     GS_RNG_RESAMPLE, /* (draw, 0, element): one permutation per draw, the same for all sites and layers */
-    GS_RNG_BOOTSTRAP
+    GS_RNG_BOOTSTRAP,
+    GS_RNG_PROBE     /* (draw, what for, element) */
 } gs_purpose;
 typedef struct gs_rng {
     uint32_t seed, purpose;

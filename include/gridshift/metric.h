@@ -2,10 +2,11 @@
  *
  * One grammar everywhere (records, csv headers, sweep files, --json): CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g.
  * final.zero_ffn.accuracy[carry=2]. CHECKPOINT: final, best, first99, stepN, given, and `curve` for what belongs to the
- * whole training (curve.clean.steps_to_99). Implemented in src/store/metric.c. Everything is local. */
+ * whole training (curve.clean.steps_to_99). Implemented in src/store/metric.c; the table of probes in src/probe/probes.c. Everything
+ * is local. */
 #ifndef GRIDSHIFT_METRIC_H
 #define GRIDSHIFT_METRIC_H
-#include "gridshift/base.h"
+#include "gridshift/config.h"
 
 typedef struct gs_metric_row {
     const char *name; /* accuracy */
@@ -13,20 +14,46 @@ typedef struct gs_metric_row {
     int direction;    /* +1: larger is better; -1: smaller; 0: neither */
     bool probability; /* printed in percent, differences in percentage points */
     const char *doc;
+    const char *strata; /* a probe's: the keys that its stratum may have, separated by blanks; "*": also the task's strata */
 } gs_metric_row;
 
-extern const gs_metric_row gs_metric_rows[]; /* ends with a NULL name */
+extern const gs_metric_row gs_metric_rows[]; /* of clean, floor and ablations; ends with a NULL name */
+
+/* The operator table of probes: one file and one row each. To add a probe is to add both, and to touch nothing else. */
+typedef struct gs_scene gs_scene; /* one checkpoint on one evaluation set: src/probe/scene.h */
+typedef struct gs_probe {
+    const char *name;                       /* the SUBJECT of its metrics, and its name in `probe:` */
+    const char *doc;
+    const char *when;                       /* the runs that it applies to, in words */
+    bool (*applies)(const gs_config *c);    /* canonical config; a run that it does not apply to gets none of its metrics */
+    const gs_metric_row *metrics;           /* what it gives; ends with a NULL name */
+    int (*run)(gs_scene *s, gs_err *e);     /* 0, or -1 only when memory is short */
+    unsigned needs;                         /* mask of GS_SEES: what the pass over the set keeps for it */
+    double passes;                          /* its time for the cost model, in passes over the set */
+} gs_probe;
+extern const gs_probe *const gs_probes[]; /* ends with NULL; at most 32 */
+int gs_probe_find(const char *name);      /* -> index, or -1 */
+/* The name in a list of probes that is nearest, for "did you mean"; NULL: none is near. */
+const char *gs_probe_nearest(const char *name);
+
+/* What a sweep asks to be measured at the checkpoints of a run. */
+typedef struct gs_wanted {
+    uint32_t ablate;     /* mask of GS_ABLATE */
+    uint32_t probes;     /* bit i: gs_probes[i] */
+    int64_t probe_every; /* steps between the probes while the run trains (as stepN); 0: never */
+} gs_wanted;
 
 /* The row of a metric's full name; NULL when the name does not follow the grammar or the METRIC is unknown. */
 const gs_metric_row *gs_metric_find(const char *full_name);
 
-/* A full name taken apart. SUBJECT is clean, floor, or an ablation MODE_SITE: MODE zero, mean, resample; SITE ffn, attn,
- * headN or expertN, with blockL_ before it when one layer is ablated alone (zero_block1_ffn). */
+/* A full name taken apart. SUBJECT is clean, floor, a probe, or an ablation MODE_SITE: MODE zero, mean, resample; SITE ffn,
+ * attn, headN or expertN, with blockL_ before it when one layer is ablated alone (zero_block1_ffn). */
 typedef struct gs_metric_name {
     char checkpoint[24], subject[40];
     const gs_metric_row *row;
     char stratum[64];              /* without the brackets; "": none */
-    int mode, site;                /* gs_mode and gs_site of an ablation; -1: clean or floor */
+    int probe;                     /* index in gs_probes; -1: another subject */
+    int mode, site;                /* gs_mode and gs_site of an ablation; -1: another subject */
     int block, index;              /* of an ablation: the layer, the head or expert; -1: none is named */
     int64_t step;                  /* of a checkpoint stepN; -1: another checkpoint */
 } gs_metric_name;

@@ -83,7 +83,15 @@ typedef struct gs_patch {
     int layer;             /* -1: all */
     const gs_clean *clean; /* for mean and resample */
     const int32_t *from;   /* (n): resample: sequence i gets the site of sequence from[i] */
+    bool one_position;     /* only at `position` */
+    int position;
 } gs_patch;
+
+/* Sees what a forward pass leaves at a site, after a patch: x (n (T - gs_pass_first(layer)), D). */
+typedef struct gs_watch gs_watch;
+struct gs_watch {
+    void (*see)(gs_watch *w, gs_site site, int layer, const float *x);
+};
 
 typedef struct gs_view {
     bool train;            /* dropout on; activations kept for gs_backward */
@@ -91,6 +99,7 @@ typedef struct gs_view {
     int first;             /* index of the first sequence in its batch or set */
     const gs_patch *patch; /* NULL: none */
     gs_clean *record;      /* not NULL: the sites are stored here */
+    gs_watch *watch;       /* may be NULL */
     bool routes_only;      /* stop at the last layer's router: for the sums that a balancing loss needs beforehand */
 } gs_view;
 
@@ -132,6 +141,11 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
 /* Mixtures, after gs_forward: choice (M,k), most probable first, and probabilities (M,E; NULL without a router). */
 const int32_t *gs_pass_choice(const gs_pass *p, int layer);
 const float *gs_pass_probability(const gs_pass *p, int layer);
+int gs_pass_first(const gs_pass *p, int layer); /* the first position that the layer computes after attention */
+/* The hidden activations of the last forward, from position d.first on: out (n (T - first), E width), owned by the caller. A unit of an
+ * expert that the token did not meet is 0. GATE (act of it) and UP: the two factors of a gated block. */
+typedef enum gs_hidden { GS_HIDDEN_ALL, GS_HIDDEN_GATE, GS_HIDDEN_UP } gs_hidden;
+void gs_pass_hidden(const gs_pass *p, int layer, gs_hidden what, float *out);
 
 /* Places for gs_view.record: n sequences. */
 int gs_clean_open(gs_clean *c, const gs_dims *d, int n, gs_err *e);

@@ -26,8 +26,8 @@ typedef struct gs_plan {
 static inline const gs_cost *gs_plan_cost(const gs_plan *p, int run) { return &p->costs[p->cost_of[run]]; }
 extern const char *const gs_state_names[]; /* "todo", "done", "failed" */
 
-/* state(context, run) says what the journal knows; NULL: everything is to do. ablate: mask of GS_ABLATE, for the cost. */
-int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
+/* state(context, run) says what the journal knows; NULL: everything is to do. wanted: for the cost. */
+int gs_plan_make(const gs_grid *g, gs_wanted wanted, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
                  gs_err *e);
 void gs_plan_close(gs_plan **p);
 /* Keeps the runs of one shard, of 0..shards-1; once. */

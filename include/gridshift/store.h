@@ -15,7 +15,9 @@ typedef struct gs_record {
     char reason[512]; /* failed runs: "diverged at step 120", ... */
     gs_config config;
     gs_counts counts;
-    uint32_t ablate;  /* the ablations that it was measured with: mask of GS_ABLATE */
+    /* what it was measured with, as in gs_wanted */
+    uint32_t ablate, probes;
+    int64_t probe_every;
     gs_metrics metrics;
     /* where and how long; never part of a comparison */
     char host[64];

@@ -56,7 +56,7 @@ const char *gs_spec_name(const gs_spec *s);         /* `name:` of the file, else
 const char *gs_spec_path(const gs_spec *s);         /* as it was given to gs_spec_load; borrowed: error texts begin with it */
 bool gs_spec_narrowed(const gs_spec *s);            /* a --set was given: tables may have lost their runs or their baseline */
 const char *gs_spec_text(const gs_spec *s, size_t *length); /* the file, byte for byte; borrowed */
-uint32_t gs_spec_ablate(const gs_spec *s);          /* mask of GS_ABLATE; 0 when the file has no `ablate:` */
+gs_wanted gs_spec_wanted(const gs_spec *s);         /* of `ablate:` and `probe:` */
 double gs_spec_core_hours(const gs_spec *s);        /* budget.core_hours; 0: none */
 int64_t gs_spec_bytes(const gs_spec *s);            /* budget.bytes of one run; 0: none */
 const gs_table_spec *gs_spec_tables(const gs_spec *s, int *count); /* in file order; borrowed */

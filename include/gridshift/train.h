@@ -72,7 +72,8 @@ void gs_training_close(gs_training **t);
 /* What happens along the way; each call may be NULL. */
 typedef struct gs_train_calls {
     void *context;
-    void (*at)(void *context, gs_training *t);    /* every eval.record_every steps, the model as it is then */
+    int64_t every; /* 0: never */
+    void (*at)(void *context, gs_training *t);    /* every eval.record_every and every `every` steps, the model as it is then */
     bool (*pause)(void *context, gs_training *t); /* before each step, when all that belongs to the last one is done; true: stop here */
 } gs_train_calls;
 /* Trains to the end -> true; or until `pause` says so -> false, and another call goes on from there. calls may be NULL. */

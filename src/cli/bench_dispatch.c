@@ -66,7 +66,8 @@ static double file_bytes(const char *dir, const char *name)
 
 static gs_outcome execute_nothing(const gs_work *w, gs_record *out)
 {
-    *out = (gs_record){.config = *w->config, .ablate = w->ablate, .ok = true};
+    *out = (gs_record){.config = *w->config, .ablate = w->wanted.ablate, .probes = w->wanted.probes,
+                        .probe_every = w->wanted.probe_every, .ok = true};
     gs_config_id(w->config, out->id);
     gs_count(w->config, &out->counts);
     gs_metrics_set(&out->metrics, 0, "final.clean.accuracy");

@@ -77,7 +77,7 @@ static bool next_job(void *context, gs_job *out)
         return false;
     int run = p->order[c->next++];
     free(c->job);
-    c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_ablate(c->session->spec), c->options->dir, &out->length);
+    c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_wanted(c->session->spec), c->options->dir, &out->length);
     out->data = c->job;
     out->seconds = gs_plan_cost(p, run)->predicted_s;
     return true;

@@ -44,7 +44,7 @@ int gs_cmd_doctor(int argc, char **argv);
 typedef struct gs_work { /* borrowed throughout */
     const char *dir;
     const gs_config *config;
-    uint32_t ablate;
+    gs_wanted wanted;
     bool (*asked)(void *context);                   /* polled before each step: end here, with a checkpoint? NULL: never */
     void (*tell)(void *context, const char *line);  /* what a user should know and no record holds; NULL: nobody listens */
     void *context;

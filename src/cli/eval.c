@@ -29,26 +29,48 @@ static void print_text(const gs_model *m, const gs_metrics *metrics)
         printf("%-48s %s\n", metrics->at[i].name, gs_real(metrics->at[i].value, number));
 }
 
-static int measure(gs_model *m, int64_t step, gs_metrics *out, gs_err *e)
+static int measure(gs_model *m, int64_t step, uint32_t probes, gs_metrics *out, gs_err *e)
 {
     int batch = gs_batch_size(&m->config); /* the chunks of a run, so that the sums are the run's, bit for bit */
     gs_task *task = NULL;
     gs_pass *pass = NULL;
     int failed = gs_task_open(&m->config, &task, e) || gs_pass_open(m, gs_chunk(&m->config, &m->d, batch), batch, false, &pass, e);
     if (!failed) {
-        gs_measure q = {.pass = pass, .task = task, .checkpoint = "given", .step = step, .ablate = GS_ABLATE_ALL, .counts = true};
-        failed = gs_measure_checkpoint(&q, out, e);
+        gs_measure q = {.pass = pass, .task = task, .checkpoint = "given", .step = step, .ablate = GS_ABLATE_ALL, .probes = probes,
+                        .counts = true};
+        failed = gs_measure_checkpoint(&q, out, e) || gs_probe_checkpoint(&q, out, e);
     }
     gs_pass_close(&pass);
     gs_task_close(&task);
     return failed;
 }
 
+/* "fourier,routing" or "all" -> a mask; those that do not apply to the checkpoint give nothing. */
+static bool parse_probes(const char *text, uint32_t *out)
+{
+    char *copy = gs_text("%s", text ? text : ""), *rest = copy, *word;
+    bool all = text && !strcmp(text, "all"), fine = true;
+    *out = all ? UINT32_MAX : 0;
+    while (text && !all && fine && (word = strsep(&rest, ","))) {
+        int probe = gs_probe_find(word);
+        const char *near = gs_probe_nearest(word);
+        fine = probe >= 0;
+        if (fine) *out |= UINT32_C(1) << probe;
+        else gs_cli_error("command line: --probe: there is no probe '%s'. %s%s%s`gridshift keys` lists them.", word,
+                          near ? "Did you mean '" : "", near ? near : "", near ? "'? " : "");
+    }
+    free(copy);
+    return fine;
+}
+
 int gs_cmd_eval(int argc, char **argv)
 {
     bool json = false;
-    const gs_option options[] = {{"json", 0, GS_OPTION_FLAG, &json, NULL, "print the config and the metrics as JSON"}, {0}};
-    const gs_usage usage = {"eval [--json] CHECKPOINT",
+    const char *probe_text = NULL;
+    const gs_option options[] = {{"json", 0, GS_OPTION_FLAG, &json, NULL, "print the config and the metrics as JSON"},
+                                 {"probe", 0, GS_OPTION_TEXT, &probe_text, "NAME[,NAME]", "also these probes; all: every one that applies"},
+                                 {0}};
+    const gs_usage usage = {"eval [options] CHECKPOINT",
                             "Loads a safetensors checkpoint (config in its metadata) and prints every metric and ablation as\n"
                             "given.SUBJECT.METRIC.",
                             options, 1, 1};
@@ -60,8 +82,10 @@ int gs_cmd_eval(int argc, char **argv)
     gs_metrics metrics = {0};
     gs_err e;
     int64_t step;
+    uint32_t probes;
+    if (!parse_probes(probe_text, &probes)) return GS_EXIT_INPUT;
     if (gs_checkpoint_read(path, &m, &step, &e)) return gs_cli_error("%s", e.text);
-    int failed = measure(m, step, &metrics, &e);
+    int failed = measure(m, step, probes, &metrics, &e);
     if (failed) gs_cli_error("%s", e.text);
     else if (json) print_json(m, &metrics);
     else print_text(m, &metrics);

@@ -20,18 +20,27 @@ static void fail(job *j, const char *why)
     snprintf(j->out->reason, sizeof j->out->reason, "%.*s", (int)sizeof j->out->reason - 1, why);
 }
 
-static void measure(job *j, gs_training *t, const char *checkpoint, int64_t step)
+enum { SCORES = 1, PROBES = 2 };
+
+static void measure(job *j, gs_training *t, const char *checkpoint, int64_t step, int what)
 {
     gs_err e;
-    gs_measure q = {.pass = t->pass, .task = t->task, .checkpoint = checkpoint, .step = step, .ablate = j->work->ablate};
-    if (!j->failed && gs_measure_checkpoint(&q, &j->out->metrics, &e)) fail(j, e.text);
+    const gs_wanted *w = &j->work->wanted;
+    gs_measure q = {.pass = t->pass, .task = t->task, .checkpoint = checkpoint, .step = step, .ablate = w->ablate, .probes = w->probes};
+    if (j->failed) return;
+    if ((what & SCORES && gs_measure_checkpoint(&q, &j->out->metrics, &e)) ||
+        (what & PROBES && gs_probe_checkpoint(&q, &j->out->metrics, &e)))
+        fail(j, e.text);
 }
 
 static void at_step(void *context, gs_training *t)
 {
+    job *j = context;
     char name[32];
+    int64_t record = gs_int(&t->config, GS_EVAL_RECORD), probe = j->work->wanted.probe_every;
+    int what = (record && t->step % record == 0 ? SCORES : 0) | (probe && t->step % probe == 0 ? PROBES : 0);
     snprintf(name, sizeof name, "step%lld", (long long)t->step);
-    measure(context, t, name, t->step);
+    measure(j, t, name, t->step, what);
 }
 
 /* The model's parameters are the final ones; a kept copy takes their place while it is measured. */
@@ -42,7 +51,7 @@ static void measure_copy(job *j, gs_training *t, float *copy, const char *checkp
     float *final = gs_alloc(t->model->size, sizeof *final);
     memcpy(final, t->model->param, bytes);
     memcpy(t->model->param, copy, bytes);
-    measure(j, t, checkpoint, step);
+    measure(j, t, checkpoint, step, SCORES | PROBES);
     memcpy(t->model->param, final, bytes);
     free(final);
 }
@@ -101,7 +110,7 @@ static bool before_step(void *context, gs_training *t)
 
 static gs_outcome train_and_measure(job *j, gs_training *t)
 {
-    const gs_train_calls calls = {j, at_step, before_step};
+    const gs_train_calls calls = {j, j->work->wanted.probe_every, at_step, before_step};
     gs_err e;
     char why[64];
     if (!gs_train(t, &calls)) return GS_RUN_INTERRUPTED;
@@ -109,7 +118,7 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
         snprintf(why, sizeof why, "diverged at step %lld: the loss is not finite", (long long)t->step);
         fail(j, why);
     } else {
-        measure(j, t, "final", t->step);
+        measure(j, t, "final", t->step, SCORES | PROBES);
         measure_copy(j, t, t->best, "best", t->best_step);
         measure_copy(j, t, t->first99, "first99", t->first99_step);
     }
@@ -120,7 +129,7 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
 
 gs_outcome gs_execute(const gs_work *w, gs_record *out)
 {
-    *out = (gs_record){.config = *w->config, .ablate = w->ablate};
+    *out = (gs_record){.config = *w->config, .ablate = w->wanted.ablate, .probes = w->wanted.probes, .probe_every = w->wanted.probe_every};
     gs_config_id(w->config, out->id);
     gs_count(w->config, &out->counts);
     char *folder = gs_text("%s/runs/%s", w->dir, out->id);

@@ -8,13 +8,13 @@
 /* What travels is this program's own, on both sides: structs and packed values, no text to be read. DIR follows. */
 typedef struct job_head {
     int32_t run;
-    uint32_t ablate;
+    gs_wanted wanted;
     int64_t values[GS_KEY_COUNT]; /* the canonical config, packed */
 } job_head;
 
-char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length)
+char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length)
 {
-    job_head head = {.run = run.index, .ablate = ablate};
+    job_head head = {.run = run.index, .wanted = wanted};
     size_t dir_length = strlen(dir);
     for (int k = 0; k < GS_KEY_COUNT; k++) head.values[k] = gs_value_pack((gs_key)k, gs_run_value(run, (gs_key)k));
     *length = sizeof head + dir_length;
@@ -48,7 +48,7 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     char *dir = gs_text("%.*s", (int)(length - sizeof head), job + sizeof head);
     for (int k = 0; k < GS_KEY_COUNT; k++) config.v[k] = gs_value_unpack((gs_key)k, head.values[k]);
     double start = gs_clock_s();
-    gs_work work = {.dir = dir, .config = &config, .ablate = head.ablate, .asked = stop_asked, .tell = tell};
+    gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .asked = stop_asked, .tell = tell};
     gs_outcome outcome = (*execute)(&work, &record);
     record.wall_s = round((gs_clock_s() - start) * 1e6) / 1e6;
     record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;

@@ -89,6 +89,14 @@ static size_t family(const char *name)
     return strcspn(name, ".");
 }
 
+static void print_metrics(const gs_metric_row *m, const char *indent)
+{
+    for (; m->name; m++)
+        printf("%s%s%s%s: %s%s%s (%s)\n", indent, m->name, *m->unit ? ", " : "", m->unit, m->doc, m->strata && *m->strata ? "; by " : "",
+               m->strata ? m->strata : "",
+               m->direction > 0 ? "larger is better" : m->direction < 0 ? "smaller is better" : "neither direction is better");
+}
+
 static void print_manual(int task)
 {
     const char *last = "";
@@ -104,11 +112,26 @@ static void print_manual(int task)
     }
     printf("\nMetrics: CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2].\n"
            "CHECKPOINT: final, best, first99, stepN, given, curve (the whole training).\n"
-           "SUBJECT: clean, floor (the constant predictor), or MODE_SITE: zero, mean, resample of attn, headN, ffn, expertN\n"
+           "SUBJECT: clean, floor (the constant predictor), a probe, or MODE_SITE: zero, mean, resample of attn, headN, ffn, expertN\n"
            "(blockL_ before the site when there are several layers).\n\n");
-    for (const gs_metric_row *m = gs_metric_rows; m->name; m++)
-        printf("%s%s%s: %s (%s)\n", m->name, *m->unit ? ", " : "", m->unit, m->doc,
-               m->direction > 0 ? "larger is better" : m->direction < 0 ? "smaller is better" : "neither direction is better");
+    print_metrics(gs_metric_rows, "");
+    printf("\nProbes (`probe:` in a sweep file), each a SUBJECT with metrics of its own:\n");
+    for (int i = 0; gs_probes[i]; i++) {
+        const gs_probe *p = gs_probes[i];
+        printf("\n%s: %s; of %s\n", p->name, p->doc, p->when);
+        print_metrics(p->metrics, "    ");
+    }
+}
+
+static json_t *metrics_json(const gs_metric_row *m)
+{
+    json_t *rows = json_array();
+    for (; m->name; m++) {
+        json_t *row = json_pack("{s:s, s:s, s:i, s:s}", "name", m->name, "unit", m->unit, "direction", m->direction, "doc", m->doc);
+        if (m->strata) json_object_set_new(row, "strata", json_string(m->strata));
+        json_array_append_new(rows, row);
+    }
+    return rows;
 }
 
 static json_t *key_json(const gs_key_row *k)
@@ -128,14 +151,14 @@ static json_t *key_json(const gs_key_row *k)
 
 static void print_json(int key, int task)
 {
-    json_t *keys = json_array(), *metrics = json_array();
+    json_t *keys = json_array(), *probes = json_array();
     for (int i = 0; i < GS_KEY_COUNT; i++)
         if (key >= 0 ? i == key : of_task(gs_keys + i, task))
             json_array_append_new(keys, key_json(gs_keys + i));
-    for (const gs_metric_row *m = gs_metric_rows; m->name; m++)
-        json_array_append_new(metrics, json_pack("{s:s, s:s, s:i, s:s}", "name", m->name, "unit", m->unit, "direction", m->direction,
-                                                 "doc", m->doc));
-    json_t *all = json_pack("{s:o, s:o}", "keys", keys, "metrics", metrics);
+    for (int i = 0; gs_probes[i]; i++)
+        json_array_append_new(probes, json_pack("{s:s, s:s, s:s, s:o}", "name", gs_probes[i]->name, "doc", gs_probes[i]->doc, "when",
+                                                gs_probes[i]->when, "metrics", metrics_json(gs_probes[i]->metrics)));
+    json_t *all = json_pack("{s:o, s:o, s:o}", "keys", keys, "metrics", metrics_json(gs_metric_rows), "probes", probes);
     char *text = json_dumps(all, JSON_INDENT(1));
     puts(text);
     free(text);

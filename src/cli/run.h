@@ -10,7 +10,7 @@
 typedef gs_outcome (*gs_executor)(const gs_work *w, gs_record *out); /* as gs_execute */
 
 /* The run as bytes, owned by the caller. */
-char *gs_job_pack(gs_run run, uint32_t ablate, const char *dir, size_t *length);
+char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length);
 /* What a worker does with it. context: a gs_executor *. -> a gs_result_head and gs_record_json, owned by *result. */
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
 typedef struct gs_result_head { /* what the master needs without reading the record */

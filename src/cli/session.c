@@ -63,12 +63,14 @@ static gs_state state_of(void *context, gs_run run)
     const view *v = context;
     char id[33];
     const gs_record *r = gs_records_find(&v->session->records, gs_run_id(run, id));
-    uint32_t wanted = gs_spec_ablate(v->session->spec);
+    gs_wanted wanted = gs_spec_wanted(v->session->spec);
     if (!r)
         return GS_TODO;
     if (!r->ok)
         return v->retry ? GS_TODO : GS_FAILED;
-    if ((r->ablate & wanted) != wanted)
+    if ((r->ablate & wanted.ablate) != wanted.ablate || (r->probes & wanted.probes) != wanted.probes)
+        return GS_TODO;
+    if (wanted.probe_every && (!r->probe_every || wanted.probe_every % r->probe_every)) /* every 100 has every 500 */
         return GS_TODO;
     if (gs_run_value(run, GS_TRAIN_SAVE).i && !has_model(v->dir, id))
         return GS_TODO;
@@ -83,7 +85,7 @@ int gs_session_plan(gs_session *s, const char *dir, bool retry, gs_err *e)
     if (dir && gs_records_load(dir, &s->records, &s->damage, e))
         return -1;
     view v = {s, dir, retry};
-    return gs_plan_make(s->grid, gs_spec_ablate(s->spec), dir ? state_of : NULL, &v, &s->plan, e);
+    return gs_plan_make(s->grid, gs_spec_wanted(s->spec), dir ? state_of : NULL, &v, &s->plan, e);
 }
 
 void gs_session_close(gs_session *s)

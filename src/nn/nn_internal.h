@@ -172,7 +172,7 @@ typedef enum gs_drop_site { GS_DROP_EMBED, GS_DROP_WEIGHTS, GS_DROP_ATTN, GS_DRO
 void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *view, size_t first, size_t count, float *mask);
 /* The same for the rows of a layer from its first query on: (n (T - first), width), keyed by the token in its batch. */
 void gs_drop_rows(const gs_pass *p, gs_drop_site site, int layer, const gs_view *view, int width, float *mask);
-/* Replaces (patch) or stores (record) the values of a site: x (n (T - first), D), the layer's positions from first on. */
+/* Replaces (patch), stores (record) or shows (watch) the values of a site: x (n (T - first), D), the layer's positions from first on. */
 void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x);
 
 /* The tensors of a layer, by their first index; layer L: only norm1, the norm before the readout. */

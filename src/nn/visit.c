@@ -29,7 +29,8 @@ static void replace(const gs_pass *p, const gs_view *view, int layer, float *x)
     for (int i = 0; i < p->n; i++) {
         const float *from = source(d, view->patch, layer, view->first + i);
         for (int t = p->layer[layer].first; t < d->T; t++, x += d->D)
-            put(view->patch, from ? from + (size_t)t * (size_t)d->D : NULL, column, width, x);
+            if (!view->patch->one_position || t == view->patch->position)
+                put(view->patch, from ? from + (size_t)t * (size_t)d->D : NULL, column, width, x);
     }
 }
 
@@ -46,6 +47,7 @@ void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, fl
     const gs_patch *patch = view->patch;
     if (view->record) store(p, view, site, layer, x);
     if (patch && patch->site == site && (patch->layer < 0 || patch->layer == layer)) replace(p, view, layer, x);
+    if (view->watch) view->watch->see(view->watch, site, layer, x);
 }
 
 static void take(gs_clean *c, const gs_dims *d)

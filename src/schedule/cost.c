@@ -40,12 +40,22 @@ static double ablation_passes(const gs_config *c, uint32_t ablate)
     return layers > 1 ? passes * (layers + 1) : passes;
 }
 
-double gs_cost_s(const gs_config *c, const gs_counts *n, uint32_t ablate)
+static double probe_passes(const gs_config *c, uint32_t probes)
+{
+    double passes = 0;
+    for (int i = 0; gs_probes[i]; i++)
+        if (probes >> i & 1 && gs_probes[i]->applies(c)) passes += gs_probes[i]->passes;
+    return passes;
+}
+
+double gs_cost_s(const gs_config *c, const gs_counts *n, gs_wanted wanted)
 {
     double steps = (double)gs_int(c, GS_TRAIN_STEPS), record = (double)gs_int(c, GS_EVAL_RECORD);
     double evaluations = steps / (double)gs_int(c, GS_EVAL_EVERY);
     double checkpoints = RECORDED + (record > 0 ? steps / record : 0);
-    double sequences = evaluations * curve_set(c) + checkpoints * (1 + ablation_passes(c, ablate)) * whole_set(c);
+    double sequences = evaluations * curve_set(c) + checkpoints * (1 + ablation_passes(c, wanted.ablate)) * whole_set(c);
+    double probed = RECORDED + (wanted.probe_every ? steps / (double)wanted.probe_every : 0);
+    sequences += probed * probe_passes(c, wanted.probes) * whole_set(c);
     double flops = (double)n->train_flops + sequences * gs_extent_of(c).length * (double)n->flops_per_token;
     return flops / GS_RATE_FLOPS + steps * GS_STEP_S;
 }

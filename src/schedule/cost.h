@@ -10,5 +10,5 @@
 #define GS_STEP_S 150e-6
 
 /* Wall seconds of one core: training, the evaluations on the way, the measurements of the recorded checkpoints. */
-double gs_cost_s(const gs_config *c, const gs_counts *n, uint32_t ablate);
+double gs_cost_s(const gs_config *c, const gs_counts *n, gs_wanted wanted);
 #endif

@@ -8,7 +8,7 @@
 static const gs_key free_of_cost[] = {GS_SEED,        GS_TRAIN_DATA_SEED, GS_TRAIN_INIT_SEED, GS_TRAIN_LR,  GS_TRAIN_DECAY,
                                       GS_TRAIN_BETA1, GS_TRAIN_BETA2,     GS_TRAIN_EPS,       GS_TRAIN_CLIP};
 
-static int count_run(gs_run run, uint32_t ablate, gs_cost *out, gs_err *e)
+static int count_run(gs_run run, gs_wanted wanted, gs_cost *out, gs_err *e)
 {
     gs_config c;
     char id[33];
@@ -17,17 +17,17 @@ static int count_run(gs_run run, uint32_t ablate, gs_cost *out, gs_err *e)
     if (out->counts.params_total < 0 || out->counts.train_flops < 0 || out->counts.bytes < 0)
         return gs_error(e, "run %d (%s): its counts do not fit 64 bits; make the model or the training smaller", run.index,
                         gs_run_id(run, id));
-    out->predicted_s = gs_cost_s(&c, &out->counts, ablate);
+    out->predicted_s = gs_cost_s(&c, &out->counts, wanted);
     return 0;
 }
 
-static int find_costs(const gs_grid *g, uint32_t ablate, gs_plan *p, gs_err *e)
+static int find_costs(const gs_grid *g, gs_wanted wanted, gs_plan *p, gs_err *e)
 {
     gs_classes c = gs_configs_classes(&g->configs, free_of_cost, sizeof free_of_cost / sizeof *free_of_cost);
     int failed = 0;
     p->cost_count = c.count;
     p->costs = gs_alloc((size_t)c.count, sizeof *p->costs);
-    for (int i = 0; i < c.count && !failed; i++) failed = count_run((gs_run){g, c.first[i]}, ablate, &p->costs[i], e);
+    for (int i = 0; i < c.count && !failed; i++) failed = count_run((gs_run){g, c.first[i]}, wanted, &p->costs[i], e);
     p->cost_of = c.of;
     c.of = NULL;
     gs_classes_free(&c);
@@ -74,14 +74,14 @@ void gs_plan_share(gs_plan *p, int shard, int shards)
     sum(p);
 }
 
-int gs_plan_make(const gs_grid *g, uint32_t ablate, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
+int gs_plan_make(const gs_grid *g, gs_wanted wanted, gs_state (*state)(void *context, gs_run run), void *context, gs_plan **out,
                  gs_err *e)
 {
     gs_plan *p = gs_alloc(1, sizeof *p);
     p->count = g->count;
     p->shards = 1;
     p->state = gs_alloc((size_t)g->count, sizeof *p->state);
-    int failed = find_costs(g, ablate, p, e);
+    int failed = find_costs(g, wanted, p, e);
     for (int i = 0; i < g->count && !failed; i++) p->state[i] = (uint8_t)(state ? state(context, (gs_run){g, i}) : GS_TODO);
     if (failed) {
         gs_plan_close(&p);

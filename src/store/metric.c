@@ -8,17 +8,17 @@
 #include "gridshift/metric.h"
 
 const gs_metric_row gs_metric_rows[] = {
-    {"accuracy", "fraction", 1, true, "share of the scored tokens that are right"},
-    {"exact_match", "fraction", 1, true, "share of the inputs whose whole answer is right"},
-    {"loss", "nats", -1, false, "mean cross-entropy of the scored tokens"},
-    {"correct", "tokens", 1, false, "number of scored tokens that are right"},
-    {"whole_answer", "inputs", 1, false, "number of inputs whose whole answer is right"},
-    {"step", "steps", 0, false, "the step of the checkpoint"},
-    {"steps_to_50", "steps", -1, false, "first evaluation whose test accuracy is above 50 %; absent when never"},
-    {"steps_to_90", "steps", -1, false, "first evaluation whose test accuracy is above 90 %; absent when never"},
-    {"steps_to_99", "steps", -1, false, "first evaluation whose test accuracy is above 99 %; absent when never"},
-    {"aux", "", -1, false, "load-balancing loss E sum_e f_e P_e, without its weight"},
-    {"router_load_max", "fraction", -1, true, "largest share of the assignments that one expert has"},
+    {"accuracy", "fraction", 1, true, "share of the scored tokens that are right", NULL},
+    {"exact_match", "fraction", 1, true, "share of the inputs whose whole answer is right", NULL},
+    {"loss", "nats", -1, false, "mean cross-entropy of the scored tokens", NULL},
+    {"correct", "tokens", 1, false, "number of scored tokens that are right", NULL},
+    {"whole_answer", "inputs", 1, false, "number of inputs whose whole answer is right", NULL},
+    {"step", "steps", 0, false, "the step of the checkpoint", NULL},
+    {"steps_to_50", "steps", -1, false, "first evaluation whose test accuracy is above 50 %; absent when never", NULL},
+    {"steps_to_90", "steps", -1, false, "first evaluation whose test accuracy is above 90 %; absent when never", NULL},
+    {"steps_to_99", "steps", -1, false, "first evaluation whose test accuracy is above 99 %; absent when never", NULL},
+    {"aux", "", -1, false, "load-balancing loss E sum_e f_e P_e, without its weight", NULL},
+    {"router_load_max", "fraction", -1, true, "largest share of the assignments that one expert has", NULL},
     {0},
 };
 
@@ -76,7 +76,8 @@ static int take_mode(const char **at)
 static bool parse_subject(gs_metric_name *m)
 {
     m->mode = m->site = m->block = m->index = -1;
-    if (!strcmp(m->subject, "clean") || !strcmp(m->subject, "floor")) return true;
+    m->probe = gs_probe_find(m->subject);
+    if (m->probe >= 0 || !strcmp(m->subject, "clean") || !strcmp(m->subject, "floor")) return true;
     const char *at = m->subject;
     m->mode = take_mode(&at);
     if (m->mode < 0) return false;
@@ -116,9 +117,9 @@ static bool cut(const char **at, char stop, char *out, size_t size)
     return true;
 }
 
-static const gs_metric_row *find_row(const char *name)
+static const gs_metric_row *find_row(const gs_metric_row *row, const char *name)
 {
-    for (const gs_metric_row *row = gs_metric_rows; row->name; row++)
+    for (; row->name; row++)
         if (!strcmp(row->name, name)) return row;
     return NULL;
 }
@@ -136,8 +137,9 @@ int gs_metric_parse(const char *full_name, gs_metric_name *out)
         if (strlen(at) >= sizeof metric) return -1;
         strcpy(metric, at);
     }
-    out->row = find_row(metric);
-    return out->row && parse_checkpoint(out) && parse_subject(out) ? 0 : -1;
+    if (!parse_checkpoint(out) || !parse_subject(out)) return -1;
+    out->row = find_row(out->probe >= 0 ? gs_probes[out->probe]->metrics : gs_metric_rows, metric);
+    return out->row ? 0 : -1;
 }
 
 const gs_metric_row *gs_metric_find(const char *full_name)

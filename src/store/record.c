@@ -69,6 +69,19 @@ static void put_ablate(gs_buf *b, uint32_t mask)
         }
 }
 
+static void put_probes(gs_buf *b, const gs_record *r)
+{
+    const char *comma = "";
+    char text[32];
+    gs_buf_add(b, ",\"probe\":{\"kinds\":[");
+    for (int i = 0; gs_probes[i]; i++) {
+        if (!(r->probes >> i & 1)) continue;
+        gs_buf_add(b, "%s\"%s\"", comma, gs_probes[i]->name);
+        comma = ",";
+    }
+    gs_buf_add(b, "],\"every\":%s}", gs_whole(r->probe_every, text));
+}
+
 /* A metric that is not finite says nothing and is left out: absent means that there is no such number. */
 static void put_metrics(gs_buf *b, const gs_metrics *m)
 {
@@ -93,7 +106,9 @@ char *gs_record_json(const gs_record *r)
     put_counts(&b, &r->counts);
     gs_buf_add(&b, "},\"ablate\":[");
     put_ablate(&b, r->ablate);
-    gs_buf_add(&b, "],\"metrics\":{");
+    gs_buf_add(&b, "]");
+    if (r->probes) put_probes(&b, r);
+    gs_buf_add(&b, ",\"metrics\":{");
     put_metrics(&b, &r->metrics);
     gs_buf_add(&b, "},\"where\":{\"host\":");
     put_text(&b, r->host);
@@ -171,6 +186,23 @@ static int take_ablate(const json_t *list, uint32_t *out, gs_err *e)
     return 0;
 }
 
+/* Absent in a record without probes. A kind that this version does not know was measured by another one: it counts for nothing. */
+static int take_probes(const json_t *object, gs_record *out, gs_err *e)
+{
+    const json_t *kinds = json_object_get(object, "kinds"), *every = json_object_get(object, "every");
+    size_t i;
+    json_t *item;
+    if (!object) return 0;
+    if (!json_is_array(kinds) || !json_is_integer(every))
+        return gs_error(e, "a record's \"probe\" needs kinds as a list and every as an integer");
+    json_array_foreach(kinds, i, item) {
+        int probe = json_is_string(item) ? gs_probe_find(json_string_value(item)) : -1;
+        if (probe >= 0) out->probes |= UINT32_C(1) << probe;
+    }
+    out->probe_every = json_integer_value(every);
+    return 0;
+}
+
 static int take_metrics(const json_t *object, gs_metrics *out, gs_err *e)
 {
     if (!json_is_object(object)) return gs_error(e, "a record needs \"metrics\" as an object");
@@ -199,6 +231,7 @@ static int take_record(const json_t *root, gs_record *out, gs_err *e)
     if (take_status(root, out, e) || take_config(root, &out->config, e)) return -1;
     if (take_counts(json_object_get(root, "counts"), &out->counts, e)) return -1;
     if (take_ablate(json_object_get(root, "ablate"), &out->ablate, e)) return -1;
+    if (take_probes(json_object_get(root, "probe"), out, e)) return -1;
     if (take_metrics(json_object_get(root, "metrics"), &out->metrics, e)) return -1;
     return take_where(json_object_get(root, "where"), out, e);
 }

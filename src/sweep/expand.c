@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sweep/pool.h"
+#include "sweep/read.h"
 
 static int any_stays(const gs_spec *s, const gs_pool *p, gs_err *e)
 {
@@ -106,6 +107,22 @@ static int build(const gs_spec *s, gs_pool *p, gs_grid *g, gs_err *e)
     return 0;
 }
 
+/* A probe that applies to no run is a mistake, like every selector that matches nothing; --set may have hidden its runs. */
+static int check_probes(const gs_spec *s, const gs_grid *g, gs_err *e)
+{
+    gs_config c;
+    uint32_t left = gs_spec_narrowed(s) ? 0 : s->wanted.probes;
+    for (int i = 0; i < g->count && left; i++) {
+        gs_run_config((gs_run){g, i}, &c);
+        for (int k = 0; gs_probes[k]; k++)
+            if (left >> k & 1 && gs_probes[k]->applies(&c)) left &= ~(UINT32_C(1) << k);
+    }
+    if (!left) return 0;
+    const gs_probe *probe = gs_probes[__builtin_ctz(left)];
+    return gs_fail(&(gs_reader){s->path, e}, s->probe_where, "probe: %s is of %s, and no run of the sweep is one; remove it", probe->name,
+                   probe->when);
+}
+
 int gs_grid_expand(const gs_spec *s, gs_grid **out, gs_err *e)
 {
     gs_pool p;
@@ -115,7 +132,7 @@ int gs_grid_expand(const gs_spec *s, gs_grid **out, gs_err *e)
         failed = gs_pool_make(s, true, &p, e);
     }
     gs_grid *g = gs_alloc(1, sizeof *g);
-    if (failed || build(s, &p, g, e)) gs_grid_close(&g);
+    if (failed || build(s, &p, g, e) || check_probes(s, g, e)) gs_grid_close(&g);
     gs_pool_free(&p);
     *out = g;
     return g ? 0 : -1;

@@ -1,4 +1,4 @@
-/* The sections that say what is made of the runs: ablate, tables, budget. */
+/* The sections that say what is made of the runs: ablate, tables, budget (probe: part_probe.c). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +17,9 @@ static int read_ablation(const gs_reader *r, const gs_node *n, gs_spec *s)
     if (gs_read_choice(r, found[1], "ablate: mode", gs_mode_names, GS_MODE_COUNT, &mode)) return -1;
     uint32_t bit = GS_ABLATE(site, mode);
     if (!(bit & GS_ABLATE_ALL)) return gs_fail(r, found[1]->where, "ablate: %s takes only mode zero", gs_site_names[site]);
-    if (s->ablate & bit)
+    if (s->wanted.ablate & bit)
         return gs_fail(r, n->where, "ablate: %s with %s is there twice; remove one", gs_site_names[site], gs_mode_names[mode]);
-    s->ablate |= bit;
+    s->wanted.ablate |= bit;
     return 0;
 }
 

@@ -10,6 +10,7 @@ int gs_part_exclude(const gs_reader *r, const gs_node *n, gs_spec *s);
 int gs_part_include(const gs_reader *r, const gs_node *n, gs_spec *s);
 int gs_part_match(const gs_reader *r, const gs_node *n, gs_spec *s);
 int gs_part_ablate(const gs_reader *r, const gs_node *n, gs_spec *s);
+int gs_part_probe(const gs_reader *r, const gs_node *n, gs_spec *s);
 int gs_part_tables(const gs_reader *r, const gs_node *n, gs_spec *s);
 int gs_part_budget(const gs_reader *r, const gs_node *n, gs_spec *s);
 

@@ -8,9 +8,9 @@
 #include "sweep/parts.h"
 
 enum { FILE_MOST = 4 << 20 };
-enum { VERSION, NAME, DEFAULTS, PARAMETERS, ZIP, EXCLUDE, INCLUDE, MATCH, ABLATE, TABLES, BUDGET, SECTION_COUNT };
+enum { VERSION, NAME, DEFAULTS, PARAMETERS, ZIP, EXCLUDE, INCLUDE, MATCH, ABLATE, PROBE, TABLES, BUDGET, SECTION_COUNT };
 static const char *const section_names[SECTION_COUNT] = {"sweep",   "name",  "defaults", "parameters", "zip",   "exclude",
-                                                         "include", "match", "ablate",   "tables",     "budget"};
+                                                         "include", "match", "ablate",   "probe",      "tables", "budget"};
 
 static int read_version(const gs_reader *r, const gs_node *n, gs_spec *s)
 {
@@ -30,7 +30,7 @@ static int read_name(const gs_reader *r, const gs_node *n, gs_spec *s)
 /* The order matters: zip and --set look at what parameters and defaults gave. */
 static int (*const section_readers[SECTION_COUNT])(const gs_reader *, const gs_node *, gs_spec *) = {
     read_version, read_name, gs_part_defaults, gs_part_parameters, gs_part_zip, gs_part_exclude, gs_part_include,
-    gs_part_match, gs_part_ablate, gs_part_tables, gs_part_budget};
+    gs_part_match, gs_part_ablate, gs_part_probe, gs_part_tables, gs_part_budget};
 
 /* sweeps/headline.yaml -> headline */
 static int name_from_path(const gs_reader *r, gs_spec *s)
@@ -136,7 +136,7 @@ const char *gs_spec_text(const gs_spec *s, size_t *length)
     *length = s->length;
     return s->text;
 }
-uint32_t gs_spec_ablate(const gs_spec *s) { return s->ablate; }
+gs_wanted gs_spec_wanted(const gs_spec *s) { return s->wanted; }
 double gs_spec_core_hours(const gs_spec *s) { return s->core_hours; }
 int64_t gs_spec_bytes(const gs_spec *s) { return s->bytes; }
 const gs_table_spec *gs_spec_tables(const gs_spec *s, int *count)

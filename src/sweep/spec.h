@@ -41,7 +41,8 @@ struct gs_spec {
     int exclude_count, include_count;
     gs_selector *exclude, *include; /* an include row is a small product of its terms, in order */
     gs_match match;
-    uint32_t ablate;
+    gs_wanted wanted;
+    gs_where probe_where; /* of `probe:`; line 0: none */
     int table_count;
     gs_table_spec *tables;
     double core_hours;

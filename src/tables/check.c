@@ -20,13 +20,13 @@ int gs_table_error(const gs_context *c, const gs_table_spec *t, gs_err *e, const
 
 /* -- can a run give a metric? ------------------------------------------------------------------------------------ */
 
-static bool checkpoint_fits(const gs_metric_name *m, const gs_config *c)
+static bool checkpoint_fits(const gs_context *x, const gs_metric_name *m, const gs_config *c)
 {
     bool milestone = !strncmp(m->row->name, "steps_to_", 9);
     if (!strcmp(m->checkpoint, "curve") != milestone) return false;
     if (!strcmp(m->checkpoint, "given")) return false; /* a file, not a run */
     if (m->step < 0) return true;
-    int64_t every = gs_int(c, GS_EVAL_RECORD);
+    int64_t every = m->probe >= 0 ? x->wanted.probe_every : gs_int(c, GS_EVAL_RECORD);
     return every > 0 && m->step % every == 0 && m->step <= gs_int(c, GS_TRAIN_STEPS);
 }
 
@@ -50,13 +50,14 @@ static bool subject_fits(const gs_metric_name *m, const gs_config *c)
     static const char *const of_floor[] = {"accuracy", "exact_match", "correct", "whole_answer", NULL};
     static const char *const of_ablation[] = {"accuracy", "exact_match", "correct", "whole_answer", "loss", NULL};
     static const char *const of_router[] = {"aux", "router_load_max", NULL};
+    if (m->probe >= 0) return gs_probes[m->probe]->applies(c);
     if (m->mode >= 0) return is_any(m->row->name, of_ablation) && site_fits(m, c);
     if (!strcmp(m->subject, "floor")) return is_any(m->row->name, of_floor);
     return !is_any(m->row->name, of_router) || gs_is_moe(c);
 }
 
 /* The stratum is a split, one of the task's strata, or a split, a comma and a stratum. */
-static bool stratum_fits(const gs_metric_name *m, const gs_config *c)
+static bool task_stratum_fits(const gs_metric_name *m, const gs_config *c)
 {
     const char *name = m->stratum;
     for (int kind = 0; kind < 4; kind++) {
@@ -77,6 +78,29 @@ static bool stratum_fits(const gs_metric_name *m, const gs_config *c)
     return found;
 }
 
+/* Is every key of a probe's stratum one that its metric has, or a stratum of the task? */
+static bool probe_stratum_fits(const gs_metric_name *m, const gs_config *c)
+{
+    char text[sizeof m->stratum], *rest = text, *term;
+    const char *known = m->row->strata ? m->row->strata : "";
+    strcpy(text, m->stratum);
+    while ((term = strsep(&rest, ","))) {
+        size_t n = strcspn(term, "=");
+        const char *at = known;
+        while (*at && (strcspn(at, " ") != n || strncmp(at, term, n))) at += strcspn(at, " "), at += *at == ' ';
+        if (*at) continue;
+        gs_metric_name alone = {.row = m->row};
+        snprintf(alone.stratum, sizeof alone.stratum, "%s", term);
+        if (!strchr(known, '*') || !task_stratum_fits(&alone, c)) return false;
+    }
+    return true;
+}
+
+static bool stratum_fits(const gs_metric_name *m, const gs_config *c)
+{
+    return m->probe >= 0 ? probe_stratum_fits(m, c) : task_stratum_fits(m, c);
+}
+
 static gs_keyset task_keys(void)
 {
     gs_keyset out = {0};
@@ -93,7 +117,7 @@ static bool any_run_gives(const gs_context *c, const gs_metric_name *m)
     for (int i = 0; i < c->grid->count; i++) {
         gs_run run = {c->grid, i};
         gs_run_config(run, &config);
-        if (!checkpoint_fits(m, &config) || !subject_fits(m, &config)) continue;
+        if (!checkpoint_fits(c, m, &config) || !subject_fits(m, &config)) continue;
         if (!*m->stratum) return true;
         if (refused.grid && gs_keys_compare(&keys, refused, run) == 0) continue;
         if (stratum_fits(m, &config)) return true;
@@ -106,9 +130,11 @@ static int check_metric(const gs_context *c, const gs_table_spec *t, const char 
 {
     gs_metric_name m;
     if (gs_metric_parse(metric, &m)) return gs_table_error(c, t, e, "%s is no metric.", metric); /* the sweep stage explains it */
-    if (m.mode >= 0 && !(c->ablate & GS_ABLATE(m.site, m.mode)))
+    if (m.mode >= 0 && !(c->wanted.ablate & GS_ABLATE(m.site, m.mode)))
         return gs_table_error(c, t, e, "%s is not measured. Add {site: %s, mode: %s} to `ablate`.", metric, gs_site_names[m.site],
                               gs_mode_names[m.mode]);
+    if (m.probe >= 0 && !(c->wanted.probes >> m.probe & 1))
+        return gs_table_error(c, t, e, "%s is not measured. Add %s to `probe`.", metric, gs_probes[m.probe]->name);
     if (c->narrowed || any_run_gives(c, &m)) return 0;
     return gs_table_error(c, t, e, "no run of the sweep gives %s. Check its checkpoint, site and stratum against the runs.", metric);
 }

@@ -8,7 +8,7 @@
 typedef struct gs_context {
     const char *path; /* the sweep file, as the error texts name it */
     const gs_grid *grid;
-    uint32_t ablate;  /* mask of GS_ABLATE: what the sweep measures */
+    gs_wanted wanted; /* what the sweep measures */
     bool narrowed;    /* --set was given: a baseline or a metric may have lost its runs */
     bool partial;     /* unequal seed sets are marked, not refused */
 } gs_context;

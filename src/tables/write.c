@@ -153,7 +153,7 @@ static gs_point *points_of(const gs_entry *entries, int count)
 
 static gs_context context_of(const gs_spec *s, const gs_grid *g, bool partial)
 {
-    return (gs_context){gs_spec_path(s), g, gs_spec_ablate(s), gs_spec_narrowed(s), partial};
+    return (gs_context){gs_spec_path(s), g, gs_spec_wanted(s), gs_spec_narrowed(s), partial};
 }
 
 int gs_tables_check(const gs_spec *s, const gs_grid *g, bool partial, gs_err *e)

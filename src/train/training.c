@@ -108,7 +108,8 @@ bool gs_train(gs_training *t, const gs_train_calls *calls)
         gs_losses losses = step(t);
         if (t->diverged) break;
         if (t->step % every == 0) evaluate(t, &losses);
-        if (calls->at && record && t->step % record == 0) calls->at(calls->context, t);
+        bool due = (record && t->step % record == 0) || (calls->every && t->step % calls->every == 0);
+        if (calls->at && due) calls->at(calls->context, t);
     }
     return true;
 }

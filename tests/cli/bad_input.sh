@@ -92,8 +92,7 @@ E
 bad 'another version' 1:8 'this format of sweep file is not in this version; write `sweep: 1`' <<'E'
 sweep: 2
 E
-sections='sweep, name, defaults, parameters, zip, exclude, include, match, ablate, tables, budget'
-one 2:1 "a sweep file: 'probe' is not in this version; there are: $sections" 'probe: {kinds: [routing], every: 0}'
+sections='sweep, name, defaults, parameters, zip, exclude, include, match, ablate, probe, tables, budget'
 one 2:1 "a sweep file: 'claims' is not in this version; there are: $sections" 'claims: []'
 one 2:1 "a sweep file: unknown word 'paramters'; did you mean 'parameters'?" 'paramters: {}'
 one 2:1 "a sweep file: unknown word 'xyzzy'; there are: $sections" 'xyzzy: {}'
@@ -165,7 +164,7 @@ one 3:88 'match: floor_two_thirds is a rule for solve: ffn.width' "${arms}$match
 one 4:41 "match: no reference run has this run's values of the other varying keys; add it (run: model.d_model 128, ffn.kind glu)" 'parameters: {ffn.kind: {values: [dense, glu]}, model.d_model: {values: [64, 128]}}\nexclude: [{ffn.kind: dense, model.d_model: 128}]\nmatch: {count: params_total, reference: {ffn.kind: dense}, solve: ffn.width}'
 one 4:41 'match: two reference runs with different counts fit this run; name more keys in `reference` (run: seed 0, ffn.kind glu, ffn.width 64)' 'parameters: {ffn.kind: {values: [dense, glu]}, seed: {values: [0, 1]}, ffn.width: {values: [64, 128]}}\ndefaults: {}\nmatch: {count: params_total, reference: {ffn.kind: dense}, solve: ffn.width}'
 
-# -- ablate, tables, budget -------------------------------------------------------------------------------------
+# -- probe, ablate, tables, budget -------------------------------------------------------------------------------------
 
 one 2:17 "ablate: site: unknown word 'ffn'; there are: attn.out, attn.head, ffn.out, ffn.expert" 'ablate: [{site: ffn, mode: zero}]'
 one 2:32 "ablate: mode: unknown word 'noise'; there are: zero, mean, resample" 'ablate: [{site: ffn.out, mode: noise}]'
@@ -173,6 +172,12 @@ one 2:35 'ablate: ffn.expert takes only mode zero' 'ablate: [{site: ffn.expert, 
 one 2:10 'ablate: each entry needs a site and a mode' 'ablate: [{site: ffn.out}]'
 one 2:39 'ablate: ffn.out with zero is there twice; remove one' 'ablate: [{site: ffn.out, mode: zero}, {site: ffn.out, mode: zero}]'
 one 2:9 'ablate must be a list, and this is a map' 'ablate: {site: ffn.out, mode: zero}'
+one 2:9 "there is no probe 'routin'. Did you mean 'routing'? \`gridshift keys\` lists them" 'probe: [routin]'
+one 2:8 'probe: routing is of mixtures, and no run of the sweep is one; remove it' 'probe: [routing]'
+one 2:16 'probe: norms is there twice; remove one' 'probe: [norms, norms]'
+one 2:8 'probe: `kinds` is missing; list the probes, e.g. probe: {kinds: [routing], every: 0}' 'probe: {every: 10}'
+one 2:27 'probe: `every` without a kind measures nothing; name a kind, or remove `every`' 'probe: {kinds: [], every: 10}'
+one 2:32 "probe: every: 'often' is not a number" 'probe: {kinds: [norms], every: often}'
 one 2:20 "kind: 'regression' is not in this version; there are: comparison, scaling" 'tables: {t: {kind: regression}}'
 one 2:20 "kind: 'claims' is not in this version; there are: comparison, scaling" 'tables: {t: {kind: claims}}'
 one 2:20 "kind: unknown word 'histogram'; there are: comparison, scaling" 'tables: {t: {kind: histogram}}'

@@ -34,6 +34,14 @@ more_ablation() {
     code 0 "$gridshift" plan -o dir wider.yaml && says out.txt '8 to do' && code 0 run wider.yaml && lines dir/journal.jsonl $((before + 8)) &&
         says dir/results.csv final.zero_attn.accuracy
 }
+more_probes() {
+    sed 's/^ablate.*/&\nprobe: {kinds: [norms], every: 5}/' wider.yaml >probed.yaml
+    before=$(wc -l <dir/journal.jsonl)
+    code 0 "$gridshift" plan -o dir probed.yaml && says out.txt '8 to do' && code 0 run probed.yaml && lines dir/journal.jsonl $((before + 8)) &&
+        says dir/results.csv step5.norms.norm && says dir/results.csv 'final.norms.ratio[since=5]' &&
+        sed 's/], every: 5/], every: 10/' probed.yaml >coarser.yaml && code 0 "$gridshift" plan -o dir coarser.yaml && says out.txt '0 to do' &&
+        sed 's/], every: 5/], every: 2/' probed.yaml >finer.yaml && code 0 "$gridshift" plan -o dir finer.yaml && says out.txt '8 to do'
+}
 fewer_by_set() {
     code 0 run --set seed=0,1 again.yaml && lines dir/results.csv 5 && code 0 "$gridshift" status dir && says out.txt '4 runs: 4 done' &&
         rm dir/results.csv && code 0 "$gridshift" tables dir && lines dir/results.csv 5
@@ -46,16 +54,17 @@ saved_models() {
 # eval of what a run wrote: the run's numbers, bit for bit.
 evaluated() {
     id=$(sed -n 2p dir/results.csv | cut -d, -f1)
-    code 0 "$gridshift" eval --json "dir/runs/$id/model.best.safetensors" && python3 -c '
+    code 0 "$gridshift" eval --json --probe all "dir/runs/$id/model.best.safetensors" && python3 -c '
 import csv, json
 run = next(csv.DictReader(open("dir/results.csv")))
 given = {"best" + k[5:]: v for k, v in json.load(open("out.txt"))["metrics"].items()}
 common = [k for k in given if k in run]
-assert "best.clean.loss" in common and "best.zero_ffn.loss" in common and all(float(run[k]) == given[k] for k in common)'
+assert "best.clean.loss" in common and "best.zero_ffn.loss" in common and "given.norms.norm" in json.load(open("out.txt"))["metrics"] and all(float(run[k]) == given[k] for k in common)'
 }
 other_sweep() { tiny other 10 dense 1 >other.yaml && refuses "dir holds the sweep 'again', not 'other'" run other.yaml; }
 ok 'more seeds: the new runs alone' more_seeds
 ok 'one more ablation: every run again' more_ablation
+ok 'one more probe: every run again' more_probes
 ok '--set is recorded' fewer_by_set
 ok 'a model that is to be saved and is not there: that run again' saved_models
 ok 'eval of a saved model: the numbers of its run' evaluated

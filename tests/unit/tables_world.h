@@ -26,7 +26,7 @@ static inline void open_world(world *w)
 {
     memset(w, 0, sizeof *w);
     w->grid = (gs_grid){.ids = w->ids, .mismatch = w->mismatch, .varying = w->varying};
-    w->context = (gs_context){.path = "s.yaml", .grid = &w->grid, .ablate = GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO)};
+    w->context = (gs_context){.path = "s.yaml", .grid = &w->grid, .wanted = {.ablate = GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO)}};
 }
 
 static inline void close_world(world *w)

@@ -22,6 +22,7 @@ static void names_in_parts(void **state)
          "split=train,count=3", GS_MODE_RESAMPLE, GS_SITE_ATTN_OUT, 1, -1, -1},
         {"given.zero_block0_expert12.accuracy", "given", "zero_block0_expert12", "accuracy", "",
          GS_MODE_ZERO, GS_SITE_FFN_EXPERT, 0, 12, -1},
+        {"best.norms.ratio[of=ffn,since=500]", "best", "norms", "ratio", "of=ffn,since=500", -1, -1, -1, -1, -1},
         {"curve.clean.steps_to_99", "curve", "clean", "steps_to_99", "", -1, -1, -1, -1, -1},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
@@ -48,7 +49,7 @@ static void names_outside_the_grammar(void **state)
         "final.mean_expert0.accuracy", "final.zero_block_ffn.accuracy", "final.zero_block1ffn.accuracy", "final.clean.accuracy[",
         "final.clean.accuracy[]", "final.clean.accuracy[carry]", "final.clean.accuracy[carry=2", "final.clean.accuracy[carry=2]x",
         "final.clean.accuracy[carry=2,]", "final.clean.accuracy[=2]", "final..accuracy", "final.clean.accuracy.more",
-        "final.clean.accuracy ", "step99999999999.clean.accuracy"};
+        "final.clean.accuracy ", "step99999999999.clean.accuracy", "final.norms.accuracy", "final.clean.norm", "final.zero_norms.norm"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (gs_metric_find(names[k])) fail_msg("%s was taken", names[k]);
 }

@@ -27,7 +27,7 @@ static double cost(const gs_config *c, uint32_t ablate)
 {
     gs_counts n;
     gs_count(c, &n);
-    return gs_cost_s(c, &n, ablate);
+    return gs_cost_s(c, &n, (gs_wanted){.ablate = ablate});
 }
 
 /* -- cost ---------------------------------------------------------------------------------------------------- */
@@ -123,7 +123,7 @@ static void test_order(void **state)
     gs_plan *p;
     gs_err e;
     make_grid(&m);
-    assert_int_equal(gs_plan_make(&m.grid, 0, NULL, NULL, &p, &e), 0);
+    assert_int_equal(gs_plan_make(&m.grid, (gs_wanted){0}, NULL, NULL, &p, &e), 0);
     assert_order(p, (const int[]){1, 3, 2, 5, 0, 4}, 6); /* longest first, ties in plan order */
     double sum = 0;
     for (int i = 0; i < RUNS; i++) sum += gs_plan_cost(p, i)->predicted_s;
@@ -134,7 +134,7 @@ static void test_order(void **state)
     gs_plan_close(&p);
 
     int asked = 0;
-    assert_int_equal(gs_plan_make(&m.grid, GS_ABLATE_ALL, odd_ones, &asked, &p, &e), 0);
+    assert_int_equal(gs_plan_make(&m.grid, (gs_wanted){.ablate = GS_ABLATE_ALL}, odd_ones, &asked, &p, &e), 0);
     assert_int_equal(asked, RUNS);
     assert_order(p, (const int[]){1, 2, 0, 4}, 4);
     assert_int_equal(p->done, 1);
@@ -154,7 +154,7 @@ static void test_share(void **state)
     int asked = 0;
     make_grid(&m);
     for (int shard = 0; shard < 2; shard++) {
-        assert_int_equal(gs_plan_make(&m.grid, GS_ABLATE_ALL, odd_ones, &asked, &p, &e), 0);
+        assert_int_equal(gs_plan_make(&m.grid, (gs_wanted){.ablate = GS_ABLATE_ALL}, odd_ones, &asked, &p, &e), 0);
         double all = p->todo_s;
         gs_plan_share(p, shard, 2);
         assert_order(p, wanted[shard], shard ? 1 : 3);
@@ -176,7 +176,7 @@ static void test_no_runs(void **state)
     gs_plan *p;
     gs_err e;
     gs_buf csv = {0};
-    assert_int_equal(gs_plan_make(&none, 0, NULL, NULL, &p, &e), 0);
+    assert_int_equal(gs_plan_make(&none, (gs_wanted){0}, NULL, NULL, &p, &e), 0);
     assert_int_equal(p->todo, 0);
     gs_plan_csv(p, &none, &csv);
     assert_string_equal(csv.text, "id,state,params_total,params_active,flops_per_token,bytes,predicted_s,mismatch\n");
@@ -193,7 +193,7 @@ static void test_csv(void **state)
     gs_buf csv = {0};
     int asked = 0;
     make_grid(&m);
-    assert_int_equal(gs_plan_make(&m.grid, 0, odd_ones, &asked, &p, &e), 0);
+    assert_int_equal(gs_plan_make(&m.grid, (gs_wanted){0}, odd_ones, &asked, &p, &e), 0);
     p->costs[p->cost_of[1]] = (gs_cost){{.params_total = 5, .params_active = 4, .flops_per_token = 3, .bytes = 2}, 1.23456};
     gs_plan_csv(p, &m.grid, &csv);
     const char *head = "id,seed,train.steps,state,params_total,params_active,flops_per_token,bytes,predicted_s,mismatch\n";
@@ -228,7 +228,7 @@ static void within(const char *budget, int wanted, const char *says, const char 
     gs_grid *g;
     gs_plan *p;
     gs_err e = {""};
-    if (gs_spec_load(path, NULL, 0, &s, &e) || gs_grid_expand(s, &g, &e) || gs_plan_make(g, 0, NULL, NULL, &p, &e)) fail_msg("%s", e.text);
+    if (gs_spec_load(path, NULL, 0, &s, &e) || gs_grid_expand(s, &g, &e) || gs_plan_make(g, (gs_wanted){0}, NULL, NULL, &p, &e)) fail_msg("%s", e.text);
     p->costs = gs_grow(p->costs, 20, sizeof *p->costs);
     assert_int_equal(p->count, 20);
     for (int i = 0; i < p->count; i++) {

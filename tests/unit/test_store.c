@@ -75,6 +75,8 @@ static gs_record sample(int seed, double accuracy)
     gs_config_id(&r.config, r.id);
     r.counts = (gs_counts){50000, 40000, 3000, 20, 98765, 1152, INT64_MAX, 1 << 20};
     r.ablate = GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO) | GS_ABLATE(GS_SITE_ATTN_HEAD, GS_MODE_RESAMPLE);
+    r.probes = UINT32_C(1) << gs_probe_find("norms") | UINT32_C(1) << gs_probe_find("routing");
+    r.probe_every = 250;
     gs_metrics_set(&r.metrics, accuracy, "final.clean.accuracy");
     return r;
 }
@@ -105,6 +107,8 @@ static void test_record_round_trip(void **state)
     for (int k = 0; k < GS_KEY_COUNT; k++) assert_true(gs_value_same(k, back.config.v[k], r.config.v[k]));
     assert_memory_equal(&back.counts, &r.counts, sizeof r.counts);
     assert_int_equal(back.ablate, r.ablate);
+    assert_int_equal(back.probes, r.probes);
+    assert_int_equal(back.probe_every, 250);
     assert_int_equal(back.metrics.count, r.metrics.count);
     for (size_t i = 0; i < r.metrics.count; i++) {
         assert_string_equal(back.metrics.at[i].name, r.metrics.at[i].name);

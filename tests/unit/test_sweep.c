@@ -144,7 +144,7 @@ static void sample_has_340_runs(void **state)
     assert_non_null(strstr(o.grid->formula, "= 400\n- 80 excluded\n+ 20 included\n"));
     assert_non_null(strstr(o.grid->formula, "= 340 runs"));
     assert_string_equal(gs_spec_name(o.spec), "headline");
-    assert_int_equal(gs_spec_ablate(o.spec), GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO) | GS_ABLATE(GS_SITE_ATTN_OUT, GS_MODE_ZERO) |
+    assert_int_equal(gs_spec_wanted(o.spec).ablate, GS_ABLATE(GS_SITE_FFN_OUT, GS_MODE_ZERO) | GS_ABLATE(GS_SITE_ATTN_OUT, GS_MODE_ZERO) |
                                                  GS_ABLATE(GS_SITE_ATTN_HEAD, GS_MODE_MEAN));
     assert_true(gs_spec_core_hours(o.spec) == 10 && gs_spec_bytes(o.spec) == 0);
     size_t length;

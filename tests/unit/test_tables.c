@@ -246,6 +246,7 @@ static void metrics_that_no_run_gives(void **state)
         char *name;
         const char *text;
     } table[] = {
+        {"final.norms.norm", "final.norms.norm is not measured. Add norms to `probe`."},
         {"final.mean_attn.accuracy", "final.mean_attn.accuracy is not measured. Add {site: attn.out, mode: mean} to `ablate`."},
         {"final.clean.accuracy[carry=9]", NULL},
         {"final.clean.exact_match[digit=0]", NULL},

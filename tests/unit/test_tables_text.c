@@ -150,7 +150,7 @@ static void open_campaign(campaign *c, const char *more)
     c->path = gs_text("%s/tiny.yaml", c->dir);
     char *text = gs_text("%s%s", sweep, more);
     if (gs_file_write(c->path, text, strlen(text), &e) || gs_spec_load(c->path, NULL, 0, &c->spec, &e) ||
-        gs_grid_expand(c->spec, &c->grid, &e) || gs_plan_make(c->grid, gs_spec_ablate(c->spec), NULL, NULL, &c->plan, &e))
+        gs_grid_expand(c->spec, &c->grid, &e) || gs_plan_make(c->grid, gs_spec_wanted(c->spec), NULL, NULL, &c->plan, &e))
         fail_msg("%s", e.text);
     free(text);
 }

@@ -1,0 +1,7 @@
+/* The rows of the table of probes, a file each. Private to src/probe. */
+#ifndef GS_PROBE_ROWS_H
+#define GS_PROBE_ROWS_H
+#include "gridshift/metric.h"
+
+extern const gs_probe gs_probe_routing, gs_probe_norms;
+#endif
