@@ -63,6 +63,15 @@ const char *gs_real(double value, char out[32]); /* returns out */
 int gs_file_read(const char *path, size_t most, char **data, size_t *length, gs_err *e);
 /* Whole or not at all: temporary name in the same folder, fsync, rename, fsync of the folder. */
 int gs_file_write(const char *path, const void *data, size_t length, gs_err *e);
+typedef struct gs_part {
+    const void *data; /* borrowed */
+    size_t length;
+} gs_part;
+int gs_file_write_parts(const char *path, const gs_part *parts, int count, gs_err *e); /* the same, one part after the other */
+/* write(2) until everything is written, whatever interrupts or shortens it -> 0, or -1 with errno. */
+int gs_write_all(int fd, const void *data, size_t length);
+void gs_folder_tidy(const char *path); /* removes the temporary files of writers that were killed; none may be writing there now */
+const char *gs_disk_advice(int error); /* ". What to do about this errno when files are written", or "" */
 int gs_folder_make(const char *path, gs_err *e); /* mkdir -p */
 int gs_folder_sync(const char *path, gs_err *e); /* fsync of a folder, so that a rename in it survives a crash */
 
@@ -76,6 +85,14 @@ void gs_hash_text(gs_hash h, char hex[33]);                    /* 32 lower-case 
 void gs_hash128(const void *bytes, size_t count, char hex[33]); /* both */
 uint64_t gs_hash64(const char *text);                           /* XXH3 of a string */
 uint32_t gs_crc32(const void *bytes, size_t count);             /* zlib's */
+typedef struct gs_hasher gs_hasher; /* gs_hash_bytes of what is added piece by piece */
+gs_hasher *gs_hasher_open(void);
+void gs_hasher_add(gs_hasher *h, const void *bytes, size_t count);
+gs_hash gs_hasher_close(gs_hasher **h); /* nulls; -> the hash */
+
+/* -- time --------------------------------------------------------------------------------------------------- */
+
+double gs_clock_s(void); /* monotonic; no result depends on it */
 
 /* -- random numbers ---------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* gridshift store: finished runs -> journal and run folders -> records.
  *
- * DIR/{spec.yaml, plan.csv, journal.jsonl, results.csv, timings.csv, tables/, runs/ID/{config.yaml, curve.csv, model*.safetensors}}
+ * DIR/{spec.yaml, plan.csv, journal.jsonl, results.csv, timings.csv, tables/, checkpoints/ (of runs that are not done),
+ * runs/ID/{config.yaml, curve.csv, model*.safetensors}}
  * One writer per journal: the master. Readers need no lock. DESIGN sections 5 and 7. */
 #ifndef GRIDSHIFT_STORE_H
 #define GRIDSHIFT_STORE_H
@@ -23,6 +24,7 @@ typedef struct gs_record {
     char host[64];
     int rank;
     double wall_s;
+    bool checkpoints; /* its folder has some that are of no use once this record is on the disk; not written */
 } gs_record;
 void gs_record_free(gs_record *r); /* frees the insides and zeroes */
 
@@ -84,10 +86,13 @@ typedef struct gs_st_file {
     char *bytes; /* the file, owned */
 } gs_st_file;
 /* Reads and checks a file completely: header length, JSON, types, shapes, offsets inside the file and without overlap. */
-int gs_st_read(const char *path, gs_st_file *out, gs_err *e);
+int gs_st_read(const char *path, gs_st_file *out, gs_err *e); /* of at most 1 GiB */
+int gs_st_read_most(const char *path, size_t most, gs_st_file *out, gs_err *e);
 void gs_st_free(gs_st_file *f);
 const gs_st_tensor *gs_st_find(const gs_st_file *f, const char *name); /* NULL: none */
 const char *gs_st_meta(const gs_st_file *f, const char *key);          /* NULL: none */
+/* XXH3-128 over these texts and the tensors with their names, types, shapes and values, in whatever order they come. */
+void gs_st_checksum(const gs_st_tensor *tensors, int count, const char *const *texts, int text_count, char hex[33]);
 int gs_st_write(const char *path, const gs_st_tensor *tensors, int count, const char *const *meta_keys,
                 const char *const *meta_values, int meta_count, gs_err *e);
 #endif

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -46,14 +47,47 @@ int gs_file_read(const char *path, size_t most, char **data, size_t *length, gs_
     return failed;
 }
 
-static int write_all(int fd, const char *data, size_t length)
+const char *gs_disk_advice(int error)
+{
+    static const struct advice {
+        int error;
+        const char *text;
+    } table[] = {
+        {ENOSPC, ". Make room on this file system"},
+        {EDQUOT, ". Make room in your quota, or have it raised"},
+        {EFBIG, ". A limit on the size of files (ulimit -f) is in the way: raise it"},
+        {EROFS, ". The file system is read-only: name another folder with -o, or have it mounted for writing"},
+        {EACCES, ". Make the folder writable for you, or name another with -o"},
+        {EPERM, ". Make the folder writable for you, or name another with -o"},
+        {ENOENT, ". The folder is gone: was it removed or unmounted? Bring it back"},
+        {ENOTDIR, ". Something that is no folder is in the way: move it"},
+        {EISDIR, ". A folder is in the way: move it"},
+        {ESTALE, ". The file server has lost the folder: have it mounted again"},
+        {EIO, ". The disk or the file server has an error: look at the system's log"},
+        {EMFILE, ". Too many open files (ulimit -n): raise the limit"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].error == error) return table[i].text;
+    return "";
+}
+
+/* A write of nothing would go on for ever on a broken file system: it counts as its error. */
+int gs_write_all(int fd, const void *data, size_t length)
 {
     for (size_t at = 0; at < length;) {
-        ssize_t n = write(fd, data + at, length - at);
+        ssize_t n = write(fd, (const char *)data + at, length - at);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -1;
+        if (n == 0) errno = EIO;
+        if (n <= 0) return -1;
         at += (size_t)n;
     }
+    return 0;
+}
+
+static int write_parts(int fd, const gs_part *parts, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (gs_write_all(fd, parts[i].data, parts[i].length)) return -1;
     return fsync(fd);
 }
 
@@ -68,23 +102,43 @@ int gs_folder_sync(const char *path, gs_err *e)
 
 int gs_file_write(const char *path, const void *data, size_t length, gs_err *e)
 {
+    return gs_file_write_parts(path, &(gs_part){data, length}, 1, e);
+}
+
+int gs_file_write_parts(const char *path, const gs_part *parts, int count, gs_err *e)
+{
     char host[65] = "";
     gethostname(host, sizeof host - 1); /* processes of two hosts may have one number, and write one shared file */
     char *temporary = gs_text("%s.%s.%ld.tmp", path, host, (long)getpid()), *copy = gs_text("%s", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int failed = fd < 0 || write_all(fd, data, length);
+    int failed = fd < 0 || write_parts(fd, parts, count);
     int why = errno;
     if (fd >= 0 && close(fd) && !failed) failed = 1, why = errno;
     if (!failed && rename(temporary, path)) failed = 1, why = errno;
     if (failed) {
         if (fd >= 0) unlink(temporary);
-        gs_error(e, "%s: cannot write it: %s", path, strerror(why));
+        gs_error(e, "%s: cannot write it: %s%s", path, strerror(why), gs_disk_advice(why));
     } else {
         failed = gs_folder_sync(dirname(copy), e);
     }
     free(temporary);
     free(copy);
     return failed ? -1 : 0;
+}
+
+/* NAME.PID.tmp, but of a lock: processes that wait for it come and go. */
+static bool is_remains(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 4 && !strcmp(name + length - 4, ".tmp") && strncmp(name, "lock.", 5) != 0;
+}
+
+void gs_folder_tidy(const char *path)
+{
+    DIR *d = opendir(path);
+    for (const struct dirent *entry; d && (entry = readdir(d));)
+        if (is_remains(entry->d_name)) unlinkat(dirfd(d), entry->d_name, 0);
+    if (d) closedir(d);
 }
 
 int gs_folder_make(const char *path, gs_err *e)
@@ -103,5 +157,5 @@ int gs_folder_make(const char *path, gs_err *e)
     struct stat s;
     if (!failed && (stat(path, &s) || !S_ISDIR(s.st_mode))) failed = 1, why = ENOTDIR;
     free(part);
-    return failed ? gs_error(e, "%s: cannot make the folder: %s", path, strerror(why)) : 0;
+    return failed ? gs_error(e, "%s: cannot make the folder: %s%s", path, strerror(why), gs_disk_advice(why)) : 0;
 }

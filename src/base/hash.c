@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
@@ -17,6 +18,32 @@ void gs_hash_text(gs_hash h, char hex[33])
 }
 
 void gs_hash128(const void *bytes, size_t count, char hex[33]) { gs_hash_text(gs_hash_bytes(bytes, count), hex); }
+
+struct gs_hasher {
+    XXH3_state_t *state; /* owned */
+};
+
+gs_hasher *gs_hasher_open(void)
+{
+    gs_hasher *h = gs_alloc(1, sizeof *h);
+    h->state = XXH3_createState();
+    if (!h->state || XXH3_128bits_reset(h->state)) gs_die("out of memory for a hash");
+    return h;
+}
+
+void gs_hasher_add(gs_hasher *h, const void *bytes, size_t count)
+{
+    if (count && XXH3_128bits_update(h->state, bytes, count)) gs_die("a hash cannot be computed");
+}
+
+gs_hash gs_hasher_close(gs_hasher **h)
+{
+    XXH128_hash_t sum = XXH3_128bits_digest((*h)->state);
+    XXH3_freeState((*h)->state);
+    free(*h);
+    *h = NULL;
+    return (gs_hash){sum.high64, sum.low64};
+}
 
 uint64_t gs_hash64(const char *text) { return XXH3_64bits(text, strlen(text)); }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "cli/snapshot.h"
 
 struct gs_campaign {
     const gs_run_options *options; /* borrowed */
@@ -14,9 +15,39 @@ struct gs_campaign {
     gs_progress progress;
     int next; /* into plan->order */
     bool interrupted; /* a run came back unfinished: a stop was asked of its worker */
+    bool broken;      /* something in the folder could not be written */
     bool told;        /* that it stops */
+    int *finished, finished_count; /* runs whose checkpoints go when their records are on the disk, owned */
     char *job; /* the job that is being handed out, owned */
 };
+
+static bool is_recorded(void *context, const char *id)
+{
+    const gs_records *records = context;
+    return gs_records_find(records, id) != NULL;
+}
+
+static bool keeps_checkpoints(const gs_grid *g)
+{
+    for (int i = 0; i < g->count; i++)
+        if (gs_run_value((gs_run){g, i}, GS_TRAIN_KEEP).i)
+            return true;
+    return false;
+}
+
+/* What an earlier master left when it was killed. */
+static void tidy(const gs_campaign *c)
+{
+    const char *dir = c->options->dir;
+    if (c->options->shards) /* others are writing there */
+        return;
+    char *tables = gs_text("%s/tables", dir);
+    gs_folder_tidy(dir);
+    gs_folder_tidy(tables);
+    if (!keeps_checkpoints(c->session->grid))
+        gs_snapshots_clean(dir, is_recorded, &c->session->records);
+    free(tables);
+}
 
 static int take_folder(gs_campaign *c, gs_err *e)
 {
@@ -25,6 +56,7 @@ static int take_folder(gs_campaign *c, gs_err *e)
     if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, shard, &c->lock, e) || gs_run_plan(o, c->session, o->retry, e) ||
         gs_journal_open(o->dir, shard, &c->journal, e))
         return -1;
+    tidy(c);
     gs_records_free(&c->session->records); /* the plan has their states; they come back for the tables */
     return gs_session_save(c->session, o->dir, &o->sets, e);
 }
@@ -60,13 +92,37 @@ void gs_campaign_close(gs_campaign **c)
     gs_journal_close(&(*c)->journal);
     gs_lock_release(&(*c)->lock);
     free((*c)->job);
+    free((*c)->finished);
     free(*c);
     *c = NULL;
 }
 
 static bool stops(const gs_campaign *c)
 {
-    return gs_stop_asked() || c->interrupted;
+    return gs_stop_asked() || c->interrupted || c->broken;
+}
+
+/* The folder cannot be written: no run can be recorded any more, and what is recorded stays. */
+static void stop_for_storage(gs_campaign *c, const char *why)
+{
+    if (!c->broken)
+        gs_cli_error("%s. The sweep stops; the same command goes on when that is mended.", why);
+    c->broken = c->told = true;
+}
+
+static void remember_finished(gs_campaign *c, int run)
+{
+    c->finished = gs_grow(c->finished, (size_t)c->finished_count + 1, sizeof *c->finished);
+    c->finished[c->finished_count++] = run;
+}
+
+static void remove_checkpoints(gs_campaign *c)
+{
+    for (int i = 0; i < c->finished_count; i++) {
+        char id[33];
+        gs_snapshots_remove(c->options->dir, gs_run_id((gs_run){c->session->grid, c->finished[i]}, id));
+    }
+    c->finished_count = 0;
 }
 
 static bool next_job(void *context, gs_job *out)
@@ -94,12 +150,18 @@ static void accept_result(void *context, const char *result, size_t length, int 
     memcpy(&head, result, sizeof head);
     if (head.run < 0 || head.run >= p->count)
         gs_die("rank %d sent a result of run %d", rank, head.run);
-    if (head.outcome == GS_RUN_INTERRUPTED) {
+    if (head.outcome == GS_RUN_INTERRUPTED)
         c->interrupted = true;
-        return;
+    if (head.outcome == GS_RUN_STORAGE) {
+        gs_error(&e, "%.*s", (int)(length - sizeof head), result + sizeof head);
+        stop_for_storage(c, e.text);
     }
+    if (head.outcome != GS_RUN_RECORDED || c->broken)
+        return;
     if (gs_journal_add(c->journal, result + sizeof head, length - sizeof head, &e))
-        gs_die("%s", e.text);
+        stop_for_storage(c, e.text);
+    else if (head.checkpoints)
+        remember_finished(c, head.run);
     gs_progress_run(&c->progress, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
 }
 
@@ -108,7 +170,9 @@ static void sync_journal(gs_campaign *c)
 {
     gs_err e;
     if (gs_journal_sync(c->journal, &e))
-        gs_die("%s", e.text);
+        stop_for_storage(c, e.text);
+    else
+        remove_checkpoints(c);
 }
 
 static bool on_tick(void *context)
@@ -152,8 +216,10 @@ int gs_campaign_report(gs_campaign *c)
     gs_session *s = c->session;
     gs_buf screen = {0};
     gs_err e;
-    if (gs_run_plan(o, s, false, &e) || gs_session_save(s, o->dir, &o->sets, &e))
-        gs_die("%s", e.text);
+    if (gs_run_plan(o, s, false, &e) || gs_session_save(s, o->dir, &o->sets, &e)) {
+        stop_for_storage(c, e.text);
+        return GS_EXIT_STOPPED;
+    }
     if (s->plan->todo) {
         fprintf(stderr,
                 "gridshift: stopped with %d of %d runs to do. The same command goes on; "

@@ -17,7 +17,7 @@ int gs_checkpoint_write(const char *path, const gs_model *m, const float *param,
 {
     gs_st_tensor *tensors = gs_alloc((size_t)m->tensor_count, sizeof *tensors);
     for (int i = 0; i < m->tensor_count; i++) tensors[i] = tensor_of(&m->tensors[i], param);
-    char *config = gs_config_json(&m->config, false), *at = gs_text("%lld", (long long)step);
+    char *config = gs_config_json(&m->config, true), *at = gs_text("%lld", (long long)step);
     const char *const keys[] = {"format", "config", "step", "source"};
     const char *const values[] = {"gridshift-checkpoint", config, at, "gridshift " GS_VERSION};
     int failed = gs_st_write(path, tensors, m->tensor_count, keys, values, 4, e);

@@ -52,6 +52,7 @@ typedef struct gs_work { /* borrowed throughout */
 typedef enum gs_outcome {
     GS_RUN_RECORDED,    /* done or failed: *out says which */
     GS_RUN_INTERRUPTED, /* asked to: no record; the next execution goes on from its checkpoint */
+    GS_RUN_STORAGE,     /* its folder cannot be written: no record, since no other run would fare better; out->reason says why */
 } gs_outcome;
 /* Train, measure, write DIR/runs/ID/. Prints nothing; a failure is in the record. *out is owned by the caller (gs_record_free)
  * whatever the outcome; its host, rank and wall_s are the caller's to fill. */

@@ -6,12 +6,15 @@
 #include "checkpoint.h"
 #include "cli.h"
 #include "gridshift/probe.h"
+#include "snapshot.h"
 
 typedef struct job {
     const gs_work *work;
     const char *folder; /* DIR/runs/ID */
     gs_record *out;
     bool failed; /* out->reason says why */
+    gs_snapshots snapshots;
+    double written_s; /* when the last checkpoint was, monotonic */
 } job;
 
 static void fail(job *j, const char *why)
@@ -92,7 +95,9 @@ static int write_model(const char *folder, const char *name, const gs_training *
 
 static int write_run(const char *folder, const gs_training *t, gs_err *e)
 {
-    if (gs_folder_make(folder, e) || write_config(folder, &t->config, e)) return -1;
+    if (gs_folder_make(folder, e)) return -1;
+    gs_folder_tidy(folder);
+    if (write_config(folder, &t->config, e)) return -1;
     char *curve = gs_curve_csv(t);
     int failed = write_text(folder, "curve.csv", curve, e);
     free(curve);
@@ -101,11 +106,37 @@ static int write_run(const char *folder, const gs_training *t, gs_err *e)
     return write_model(folder, "model.safetensors", t, t->model->param, t->step, e);
 }
 
+static void tell(const job *j, const char *line)
+{
+    if (j->work->tell) j->work->tell(j->work->context, line);
+}
+
+/* A checkpoint that cannot be written does the run no harm: it goes on, and the older one stays. */
+static void write_snapshot(job *j, const gs_training *t)
+{
+    gs_err e;
+    j->written_s = gs_clock_s();
+    if (t->step > j->snapshots.step && gs_snapshots_write(&j->snapshots, t, &j->work->wanted, &j->out->metrics, &e)) tell(j, e.text);
+}
+
 static bool before_step(void *context, gs_training *t)
 {
-    const job *j = context;
-    (void)t;
-    return j->work->asked && j->work->asked(j->work->context);
+    job *j = context;
+    bool stop = j->work->asked && j->work->asked(j->work->context);
+    double every_s = 60 * gs_num(&t->config, GS_TRAIN_CHECKPOINT);
+    if (stop || (every_s > 0 && gs_clock_s() - j->written_s >= every_s)) write_snapshot(j, t);
+    return stop;
+}
+
+static void resume(job *j, gs_training *t)
+{
+    gs_buf notes = {0};
+    gs_snapshots_resume(&j->snapshots, t, &j->work->wanted, &j->out->metrics, &notes);
+    char *rest = notes.text;
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (*line) tell(j, line);
+    gs_buf_free(&notes);
+    j->written_s = gs_clock_s();
 }
 
 static gs_outcome train_and_measure(job *j, gs_training *t)
@@ -113,6 +144,7 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
     const gs_train_calls calls = {j, j->work->wanted.probe_every, at_step, before_step};
     gs_err e;
     char why[64];
+    resume(j, t);
     if (!gs_train(t, &calls)) return GS_RUN_INTERRUPTED;
     if (t->diverged) {
         snprintf(why, sizeof why, "diverged at step %lld: the loss is not finite", (long long)t->step);
@@ -123,7 +155,10 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
         measure_copy(j, t, t->first99, "first99", t->first99_step);
     }
     milestones(t, &j->out->metrics);
-    if (write_run(j->folder, t, &e)) fail(j, e.text);
+    if (write_run(j->folder, t, &e)) {
+        snprintf(j->out->reason, sizeof j->out->reason, "%.*s", (int)sizeof j->out->reason - 1, e.text);
+        return GS_RUN_STORAGE;
+    }
     return GS_RUN_RECORDED;
 }
 
@@ -133,7 +168,7 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     gs_config_id(w->config, out->id);
     gs_count(w->config, &out->counts);
     char *folder = gs_text("%s/runs/%s", w->dir, out->id);
-    job j = {.work = w, .folder = folder, .out = out};
+    job j = {.work = w, .folder = folder, .out = out, .snapshots = {.dir = w->dir, .id = out->id}};
     gs_training *t = NULL;
     gs_outcome outcome = GS_RUN_RECORDED;
     gs_err e;
@@ -142,6 +177,7 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     else outcome = train_and_measure(&j, t);
     out->ok = !j.failed;
     if (j.failed) gs_metrics_free(&out->metrics);
+    out->checkpoints = j.snapshots.step > 0 && !gs_is(w->config, GS_TRAIN_KEEP, 1);
     gs_training_close(&t);
     free(folder);
     return outcome;

@@ -53,8 +53,8 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     record.wall_s = round((gs_clock_s() - start) * 1e6) / 1e6;
     record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
     gethostname(record.host, sizeof record.host - 1);
-    char *json = outcome == GS_RUN_RECORDED ? gs_record_json(&record) : gs_text("%s", "");
-    gs_result_head top = {.run = head.run, .outcome = outcome, .ok = record.ok, .wall_s = record.wall_s};
+    char *json = outcome == GS_RUN_RECORDED ? gs_record_json(&record) : gs_text("%s", record.reason);
+    gs_result_head top = {.run = head.run, .outcome = outcome, .ok = record.ok, .checkpoints = record.checkpoints, .wall_s = record.wall_s};
     gs_buf out = {0};
     gs_buf_bytes(&out, &top, sizeof top);
     gs_buf_bytes(&out, json, strlen(json));

@@ -1,13 +1,4 @@
-#include <time.h>
-
 #include "cli/run.h"
-
-double gs_clock_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void gs_progress_start(gs_progress *p, const gs_plan *plan, int workers, bool quiet)
 {

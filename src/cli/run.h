@@ -15,8 +15,9 @@ char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length)
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
 typedef struct gs_result_head { /* what the master needs without reading the record */
     int32_t run;
-    int32_t outcome; /* gs_outcome; a record follows only when there is one */
+    int32_t outcome; /* gs_outcome; then the record, or why the folder cannot be written, or nothing */
     int32_t ok;
+    int32_t checkpoints; /* gs_record.checkpoints */
     double wall_s;
 } gs_result_head;
 
@@ -42,7 +43,6 @@ typedef struct gs_progress {
     double predicted_s, actual_s;  /* of those that came back */
     double start_s, shown_s;       /* monotonic */
 } gs_progress;
-double gs_clock_s(void); /* monotonic */
 void gs_progress_start(gs_progress *p, const gs_plan *plan, int workers, bool quiet);
 void gs_progress_run(gs_progress *p, double predicted_s, bool ok, double wall_s); /* one came back */
 void gs_progress_show(gs_progress *p, bool now);                              /* when it is time, or now */

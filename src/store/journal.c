@@ -54,7 +54,8 @@ int gs_journal_open(const char *dir, int shard, gs_journal **out, gs_err *e)
     gs_journal *j = gs_alloc(1, sizeof *j);
     j->path = shard == GS_WHOLE ? gs_text("%s/journal.jsonl", dir) : gs_text("%s/journal.%d.jsonl", dir, shard);
     j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    int failed = j->fd < 0 ? gs_error(e, "%s: cannot open it for writing: %s", j->path, strerror(errno)) : cut_torn_line(j, e);
+    int failed = j->fd < 0 ? gs_error(e, "%s: cannot open it for writing: %s%s", j->path, strerror(errno), gs_disk_advice(errno))
+                           : cut_torn_line(j, e);
     if (!failed) failed = gs_folder_sync(dir, e); /* the file's own entry in the folder */
     if (failed) gs_journal_close(&j);
     *out = j;
@@ -62,17 +63,6 @@ int gs_journal_open(const char *dir, int shard, gs_journal **out, gs_err *e)
 }
 
 const char *gs_journal_note(const gs_journal *j) { return j->note; }
-
-static int write_whole(int fd, const char *bytes, size_t length)
-{
-    for (size_t at = 0; at < length;) {
-        ssize_t n = write(fd, bytes + at, length - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -1;
-        at += (size_t)n;
-    }
-    return fsync(fd);
-}
 
 int gs_journal_add(gs_journal *j, const char *json, size_t length, gs_err *e)
 {
@@ -88,13 +78,13 @@ int gs_journal_sync(gs_journal *j, gs_err *e)
 {
     if (!j->waiting.length) return 0;
     off_t before = lseek(j->fd, 0, SEEK_END);
-    int failed = before < 0 || write_whole(j->fd, j->waiting.text, j->waiting.length);
+    int failed = before < 0 || gs_write_all(j->fd, j->waiting.text, j->waiting.length) || fsync(j->fd);
     j->waiting.length = 0;
     if (!failed) return 0;
     int why = errno;
     if (before >= 0 && ftruncate(j->fd, before)) before = -1; /* a part of a line would spoil the next one too */
-    return gs_error(e, "%s: cannot append to it: %s%s", j->path, strerror(why),
-                    before < 0 ? "; its last line may be torn, which the next start repairs" : "");
+    return gs_error(e, "%s: cannot append to it: %s%s%s", j->path, strerror(why),
+                    before < 0 ? "; its last line may be torn, which the next start repairs" : "", gs_disk_advice(why));
 }
 
 void gs_journal_close(gs_journal **j)

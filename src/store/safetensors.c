@@ -126,9 +126,21 @@ static int check_cover(reader *r)
     return failed;
 }
 
-/* Copies the values to addresses that suit their type, which a foreign file does not promise. */
-static void align_values(reader *r)
+static bool aligned(const reader *r)
 {
+    for (int i = 0; i < r->out->count; i++)
+        if ((uintptr_t)(r->data + r->begin[i]) % width_of(r->out->tensors[i].dtype)) return false;
+    return true;
+}
+
+/* The values at addresses that suit their type: where they are, as in every file of ours, or else in a copy. Takes bytes over. */
+static void align_values(reader *r, char *bytes)
+{
+    if (aligned(r)) {
+        for (int i = 0; i < r->out->count; i++) r->out->tensors[i].data = r->data + r->begin[i];
+        r->out->bytes = bytes;
+        return;
+    }
     size_t total = 0;
     for (int i = 0; i < r->out->count; i++) total += (r->out->tensors[i].bytes + 7) / 8 * 8;
     r->out->bytes = gs_alloc(total, 1);
@@ -139,6 +151,7 @@ static void align_values(reader *r)
         t->data = to;
         to += (t->bytes + 7) / 8 * 8;
     }
+    free(bytes);
 }
 
 static int read_header(reader *r, const json_t *header)
@@ -149,12 +162,11 @@ static int read_header(reader *r, const json_t *header)
     json_t *entry;
     json_object_foreach((json_t *)header, name, entry)
         if (strcmp(name, META) && read_tensor(r, name, entry)) return -1;
-    if (check_cover(r)) return -1;
-    align_values(r);
-    return 0;
+    return check_cover(r);
 }
 
-static int read_bytes(const char *path, const char *bytes, size_t length, gs_st_file *out, gs_err *e)
+/* Takes bytes over when it succeeds. */
+static int read_bytes(const char *path, char *bytes, size_t length, gs_st_file *out, gs_err *e)
 {
     uint64_t size;
     if (length < PREFIX) return gs_error(e, "%s: %zu bytes are no safetensors file", path, length);
@@ -171,22 +183,25 @@ static int read_bytes(const char *path, const char *bytes, size_t length, gs_st_
     reader r = {path, bytes + PREFIX + size, length - PREFIX - (size_t)size, NULL, out, e};
     r.begin = gs_alloc(json_object_size(header), sizeof *r.begin);
     int failed = read_header(&r, header);
+    if (!failed) align_values(&r, bytes);
     free(r.begin);
     json_decref(header);
     return failed;
 }
 
-int gs_st_read(const char *path, gs_st_file *out, gs_err *e)
+int gs_st_read_most(const char *path, size_t most, gs_st_file *out, gs_err *e)
 {
     *out = (gs_st_file){0};
     char *bytes;
     size_t length;
-    if (gs_file_read(path, FILE_MOST, &bytes, &length, e)) return -1;
-    int failed = read_bytes(path, bytes, length, out, e);
+    if (gs_file_read(path, most, &bytes, &length, e)) return -1;
+    if (!read_bytes(path, bytes, length, out, e)) return 0;
     free(bytes);
-    if (failed) gs_st_free(out);
-    return failed;
+    gs_st_free(out);
+    return -1;
 }
+
+int gs_st_read(const char *path, gs_st_file *out, gs_err *e) { return gs_st_read_most(path, FILE_MOST, out, e); }
 
 void gs_st_free(gs_st_file *f)
 {
@@ -204,6 +219,30 @@ const gs_st_tensor *gs_st_find(const gs_st_file *f, const char *name)
     for (int i = 0; i < f->count; i++)
         if (!strcmp(f->tensors[i].name, name)) return &f->tensors[i];
     return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const gs_st_tensor *const *)a)->name, (*(const gs_st_tensor *const *)b)->name);
+}
+
+/* Each text with its closing 0 and each number with its width, so that no two files look alike. */
+void gs_st_checksum(const gs_st_tensor *tensors, int count, const char *const *texts, int text_count, char hex[33])
+{
+    const gs_st_tensor **sorted = gs_alloc((size_t)count, sizeof *sorted);
+    for (int i = 0; i < count; i++) sorted[i] = &tensors[i];
+    qsort(sorted, (size_t)count, sizeof *sorted, by_name);
+    gs_hasher *h = gs_hasher_open();
+    for (int i = 0; i < text_count; i++) gs_hasher_add(h, texts[i], strlen(texts[i]) + 1);
+    for (int i = 0; i < count; i++) {
+        const gs_st_tensor *t = sorted[i];
+        gs_hasher_add(h, t->name, strlen(t->name) + 1);
+        gs_hasher_add(h, t->dtype, strlen(t->dtype) + 1);
+        gs_hasher_add(h, t->shape, (size_t)t->rank * sizeof *t->shape);
+        gs_hasher_add(h, t->data, t->bytes);
+    }
+    gs_hash_text(gs_hasher_close(&h), hex);
+    free(sorted);
 }
 
 const char *gs_st_meta(const gs_st_file *f, const char *key)
@@ -260,14 +299,15 @@ static int write_file(const char *path, const json_t *header, const gs_st_tensor
     static const char blanks[8] = "        ";
     char *text = json_dumps(header, JSON_COMPACT);
     uint64_t length = strlen(text), padding = (8 - length % 8) % 8, total = length + padding;
-    gs_buf file = {0};
-    gs_buf_bytes(&file, &total, PREFIX);
-    gs_buf_bytes(&file, text, length);
-    gs_buf_bytes(&file, blanks, padding);
-    for (int i = 0; i < count; i++) gs_buf_bytes(&file, sorted[i]->data, sorted[i]->bytes);
+    enum { HEAD = 3 };
+    gs_part *parts = gs_alloc((size_t)count + HEAD, sizeof *parts);
+    parts[0] = (gs_part){&total, PREFIX};
+    parts[1] = (gs_part){text, length};
+    parts[2] = (gs_part){blanks, padding};
+    for (int i = 0; i < count; i++) parts[HEAD + i] = (gs_part){sorted[i]->data, sorted[i]->bytes};
+    int failed = gs_file_write_parts(path, parts, HEAD + count, e);
     free(text);
-    int failed = gs_file_write(path, file.text, file.length, e);
-    gs_buf_free(&file);
+    free(parts);
     return failed;
 }
 

@@ -66,12 +66,13 @@ static void add_counts(const gs_counts *n, gs_buf *out)
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) gs_buf_add(out, ",%lld", (long long)counts[k]);
 }
 
+/* Keys that change no metric are no part of a result. */
 static gs_keyset set_keys(const gs_entry *entries, int count)
 {
     gs_keyset out = {0};
     for (int key = 0; key < GS_KEY_COUNT; key++)
         for (int i = 0; i < count; i++)
-            if (gs_run_value(entries[i].run, key).set) {
+            if (gs_keys[key].identity && gs_run_value(entries[i].run, key).set) {
                 gs_keys_add(&out, key);
                 break;
             }
