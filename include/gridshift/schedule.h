@@ -1,4 +1,4 @@
-/* gridshift schedule: gs_grid + what is done -> gs_plan: cost of each run, order of issue, budgets. Local. */
+/* gridshift schedule: gs_grid + what is done -> gs_plan: cost of each run, order of issue, budgets; plan -> forecast. Local. */
 #ifndef GRIDSHIFT_SCHEDULE_H
 #define GRIDSHIFT_SCHEDULE_H
 #include "gridshift/count.h"
@@ -38,4 +38,41 @@ static inline bool gs_plan_has(const gs_plan *p, int run) { return run % p->shar
 int gs_plan_within(const gs_plan *p, const gs_grid *g, const gs_spec *s, gs_err *e);
 /* plan.csv: id, every varying key, state, counts, predicted seconds. The same text for `plan --csv`. */
 void gs_plan_csv(const gs_plan *p, const gs_grid *g, gs_buf *out);
+
+/* -- simulate.c: what a master and its workers would do with the time ----------------------------------------
+ *
+ * A discrete-event model of src/mpi/{master,worker}.c and of the journal's group commit. It costs about a microsecond a run, so
+ * that ten thousand workers can be tried before a job is submitted. Deterministic. */
+
+/* What the parts cost, in seconds. gs_machine_measured has what `gridshift bench dispatch` measures. */
+typedef struct gs_machine {
+    int workers; /* ranks that work; the master is one more */
+    int cores;   /* that all ranks share; 0: each rank has its own */
+    /* the master's processor time */
+    double message_s; /* of a message, in or out */
+    double job_s;     /* of a job in a message: pack it, find a place for it */
+    double result_s;  /* of a result: check it, put it into the journal, move the progress */
+    double seat_s;    /* of a worker that is only looked at, each time that the master is awake */
+    double beat_s;    /* of one worker's signs of life, a second */
+    double wake_s;    /* of a sleep */
+    /* elsewhere */
+    double sync_s;    /* a group commit: the disk, while the master waits */
+    double run_s;     /* a worker's processor time of a run beside the run: unpack, record, send */
+    double latency_s; /* of a message on its way */
+} gs_machine;
+extern const gs_machine gs_machine_measured;
+
+typedef struct gs_forecast {
+    double makespan_s;  /* until the last result is on the disk */
+    double work_s;      /* of all runs */
+    double efficiency;  /* work_s / (workers * makespan_s) */
+    double master_busy; /* the part of the time in which the master works or waits for the disk */
+    double per_run_s;   /* the master's processor time and its waits for the disk, a run */
+} gs_forecast;
+
+/* seconds: (runs), in the order of issue: what a run takes, which is also what the master expects of it. workers >= 1. */
+gs_forecast gs_simulate(const double *seconds, int runs, const gs_machine *machine);
+
+/* The most workers that still pay: of 1, 2, 3, 4, 6, 8, 12, ... up to `most`, the last for which the efficiency reaches `least`. */
+int gs_simulate_workers(const double *seconds, int runs, const gs_machine *machine, int most, double least);
 #endif

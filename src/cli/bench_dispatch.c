@@ -1,21 +1,24 @@
-/* How fast runs are handed out, taken in and recorded when they do nothing themselves: the real sweep file, plan, master, workers
- * and journal, without training and without tables. Every measurement is an MPI job of its own, so that none sees another's memory. */
+/* How fast runs are handed out, taken in and recorded when they do nothing themselves, or only sleep: the real sweep file, plan, master,
+ * workers and journal, without training and without tables. Every measurement is an MPI job of its own, so that none sees another's
+ * memory. */
 #include <ftw.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench.h"
 #include "cli/run.h"
 
 enum { SIZES_MOST = 4, REPEAT_MOST = 99 };
+static const double SINGLE_S = 10;
 
 typedef struct options {
-    const char *runs_text, *workers_text, *repeat_text, *folder;
-    int runs, workers, repeat;
-    bool json;
+    const char *runs_text, *workers_text, *repeat_text, *sleep_text, *folder;
+    int runs, workers, repeat, sleep_ms;
+    bool json, single;
 } options;
 
 /* -- one measurement, inside of the MPI job ---------------------------------------------------------------- */
@@ -64,8 +67,17 @@ static double file_bytes(const char *dir, const char *name)
     return bytes;
 }
 
+static int sleep_ms; /* of each run of this process; an executor has no context */
+
+static void sleep_run(void)
+{
+    struct timespec t = {sleep_ms / 1000, sleep_ms % 1000 * 1000000L};
+    while (sleep_ms && nanosleep(&t, &t)) {}
+}
+
 static gs_outcome execute_nothing(const gs_work *w, gs_record *out)
 {
+    sleep_run();
     *out = (gs_record){.config = *w->config, .ablate = w->wanted.ablate, .probes = w->wanted.probes,
                         .probe_every = w->wanted.probe_every, .ok = true};
     gs_config_id(w->config, out->id);
@@ -74,7 +86,7 @@ static gs_outcome execute_nothing(const gs_work *w, gs_record *out)
     return GS_RUN_RECORDED;
 }
 
-/* Dense and mixtures, five widths, many seeds: ten and more varying keys. Predicted to take microseconds each. */
+/* Dense and mixtures, five widths, many seeds: ten and more varying keys. */
 static int write_sweep(const char *dir, int runs, gs_err *e)
 {
     char *path = gs_text("%s/sweep.yaml", dir);
@@ -85,6 +97,13 @@ static int write_sweep(const char *dir, int runs, gs_err *e)
     free(path);
     free(text);
     return failed;
+}
+
+/* What the master goes by: microseconds, or how long they sleep, or so long that a worker gets one at a time. */
+static void predict(gs_plan *p, const options *o)
+{
+    double seconds = o->single ? SINGLE_S : o->sleep_ms ? o->sleep_ms * 1e-3 : 1e-6;
+    for (int i = 0; i < p->cost_count; i++) p->costs[i].predicted_s = seconds;
 }
 
 static int open_session(const char *dir, int runs, gs_session *s, measured *m, gs_err *e)
@@ -114,8 +133,9 @@ static int write_measured(const char *dir, const measured *m, gs_err *e)
 }
 
 /* A worker: DIR/worker.RANK gets the processor time that the runs took. */
-static void work(const char *dir)
+static void work(const char *dir, int milliseconds)
 {
+    sleep_ms = milliseconds;
     gs_executor execute = execute_nothing;
     double before = cpu_s();
     gs_worker(gs_job_execute, &execute);
@@ -157,8 +177,9 @@ static int measure_rank(const options *o)
         code = GS_EXIT_INPUT;
     code = gs_mpi_agree(code);
     if (code == GO && !master)
-        work(o->folder);
+        work(o->folder, o->sleep_ms);
     if (code == GO && master) {
+        predict(s.plan, o);
         double began = gs_clock_s(), before = cpu_s();
         gs_campaign_dispatch(c, gs_mpi_size() - 1);
         m.wall_s = gs_clock_s() - began;
@@ -198,10 +219,12 @@ static int read_measured(const char *dir, measured *m, gs_err *e)
 
 static int measure(const options *o, const char *parent, int runs, measured *m)
 {
-    char count[16], workers[16], *dir = gs_text("%s/%d", parent, runs);
+    char count[16], workers[16], sleeping[16], *dir = gs_text("%s/%d", parent, runs);
     snprintf(count, sizeof count, "%d", runs);
     snprintf(workers, sizeof workers, "%d", o->workers);
-    char *argv[] = {"bench", "dispatch", "--runs", count, "--workers", workers, "--output", dir, NULL};
+    snprintf(sleeping, sizeof sleeping, "%d", o->sleep_ms);
+    char *argv[] = {"bench", "dispatch", "--runs", count, "--workers", workers, "--sleep", sleeping, "--output", dir,
+                    o->single ? "--single" : NULL, NULL};
     gs_err e;
     int code = gs_launch(o->workers + 1, argv);
     if (!code && read_measured(dir, m, &e))
@@ -214,11 +237,13 @@ static int measure(const options *o, const char *parent, int runs, measured *m)
 
 typedef struct summary {
     gs_spread per_s, cpu_share, cpu_us, workers_us, expand_s, grown, counted, journal; /* memory and journal: bytes a run */
+    gs_spread efficiency; /* seconds of sleep over seconds of workers */
 } summary;
 
-static summary summarise(const measured *m, int n, double runs)
+static summary summarise(const options *o, const measured *m, double runs)
 {
-    enum { FIGURES = 8 };
+    enum { FIGURES = 9 };
+    int n = o->repeat;
     double x[FIGURES][REPEAT_MOST];
     for (int i = 0; i < n; i++) {
         const double row[FIGURES] = {runs / m[i].wall_s,
@@ -228,11 +253,13 @@ static summary summarise(const measured *m, int n, double runs)
                                      m[i].expand_s,
                                      m[i].grown_bytes / runs,
                                      m[i].counted_bytes / runs,
-                                     m[i].journal_bytes / runs};
+                                     m[i].journal_bytes / runs,
+                                     runs * o->sleep_ms * 1e-3 / (o->workers * m[i].wall_s)};
         for (int k = 0; k < FIGURES; k++) x[k][i] = row[k];
     }
     return (summary){gs_spread_of(x[0], n), gs_spread_of(x[1], n), gs_spread_of(x[2], n), gs_spread_of(x[3], n),
-                     gs_spread_of(x[4], n), gs_spread_of(x[5], n), gs_spread_of(x[6], n), gs_spread_of(x[7], n)};
+                     gs_spread_of(x[4], n), gs_spread_of(x[5], n), gs_spread_of(x[6], n), gs_spread_of(x[7], n),
+                     gs_spread_of(x[8], n)};
 }
 
 static void add_row(gs_cells *t, int runs, const summary *s)
@@ -243,6 +270,7 @@ static void add_row(gs_cells *t, int runs, const summary *s)
     gs_cells_add(t, "%.1f", s->cpu_us.median);
     gs_cells_add(t, "%.1f", s->workers_us.median);
     gs_cells_add(t, "%.0f %%", 100 * s->cpu_share.median);
+    gs_cells_add(t, "%.1f %%", 100 * s->efficiency.median);
     gs_cells_add(t, "%.2f", s->expand_s.median);
     gs_cells_add(t, "%.0f", s->counted.median);
     gs_cells_add(t, "%.0f", s->grown.median);
@@ -251,12 +279,13 @@ static void add_row(gs_cells *t, int runs, const summary *s)
 
 static void print_json(const options *o, int runs, const summary *s)
 {
-    json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "dispatch", "runs", runs,
-                          "workers", o->workers, "repeat", o->repeat, "runs_per_s", s->per_s.median, "runs_per_s_low", s->per_s.low,
-                          "runs_per_s_high", s->per_s.high, "master_us_per_run", s->cpu_us.median,
-                          "workers_us_per_run", s->workers_us.median, "master_share", s->cpu_share.median,
-                          "expand_s", s->expand_s.median, "counted_bytes_per_run", s->counted.median,
-                          "resident_bytes_per_run", s->grown.median, "journal_bytes_per_run", s->journal.median);
+    json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case",
+                          "dispatch", "runs", runs, "workers", o->workers, "repeat", o->repeat, "sleep_ms", o->sleep_ms,
+                          "single", o->single, "runs_per_s", s->per_s.median, "runs_per_s_low", s->per_s.low, "runs_per_s_high",
+                          s->per_s.high, "master_us_per_run", s->cpu_us.median, "workers_us_per_run", s->workers_us.median,
+                          "master_share", s->cpu_share.median, "efficiency", s->efficiency.median, "expand_s", s->expand_s.median,
+                          "counted_bytes_per_run", s->counted.median, "resident_bytes_per_run", s->grown.median,
+                          "journal_bytes_per_run", s->journal.median);
     char *text = json_dumps(j, 0);
     puts(text);
     free(text);
@@ -265,12 +294,12 @@ static void print_json(const options *o, int runs, const summary *s)
 
 static void print_all(const options *o, const int *sizes, int count, measured m[SIZES_MOST][REPEAT_MOST])
 {
-    static const char *const heads[] = {"runs",         "runs/s",   "spread",          "master us/run",   "workers us/run",
-                                        "master share", "expand s", "bytes/run (sum)", "bytes/run (RSS)", "journal bytes/run"};
+    static const char *const heads[] = {"runs",       "runs/s",   "spread",          "master us/run",   "workers us/run",   "master share",
+                                        "efficiency", "expand s", "bytes/run (sum)", "bytes/run (RSS)", "journal bytes/run"};
     gs_cells t = {.columns = sizeof heads / sizeof *heads};
     for (int i = 0; i < t.columns; i++) gs_cells_add(&t, "%s", heads[i]);
     for (int i = 0; i < count; i++) {
-        summary s = summarise(m[i], o->repeat, sizes[i]);
+        summary s = summarise(o, m[i], sizes[i]);
         add_row(&t, sizes[i], &s);
         if (o->json)
             print_json(o, sizes[i], &s);
@@ -305,6 +334,8 @@ static bool parse(int argc, char **argv, options *o, int *code)
         {"runs", 0, GS_OPTION_TEXT, &o->runs_text, "N", "how many runs, in tens (default: 1000, 10000, 100000 and 1000000)"},
         {"workers", 0, GS_OPTION_TEXT, &o->workers_text, "W", "worker ranks (default: a core each, and one for the master)"},
         {"repeat", 0, GS_OPTION_TEXT, &o->repeat_text, "R", "measure so often, interleaved, and print medians (default: 3)"},
+        {"sleep", 0, GS_OPTION_TEXT, &o->sleep_text, "MS", "runs that sleep so many milliseconds (default: 0)"},
+        {"single", 0, GS_OPTION_FLAG, &o->single, NULL, "one run a message, as the master does with long ones"},
         {"output", 'o', GS_OPTION_TEXT, &o->folder, "DIR", "where to work: its file system has the journal (default: TMPDIR or /tmp)"},
         {"json", 0, GS_OPTION_FLAG, &o->json, NULL, "one JSON object a line"},
         {0}};
@@ -318,6 +349,8 @@ static bool parse(int argc, char **argv, options *o, int *code)
     if (o->workers_text && !gs_cli_int("workers", o->workers_text, 1, &o->workers))
         return false;
     if (o->repeat_text && !gs_cli_int("repeat", o->repeat_text, 1, &o->repeat))
+        return false;
+    if (o->sleep_text && !gs_cli_int("sleep", o->sleep_text, 0, &o->sleep_ms))
         return false;
     if (o->runs % 10 || o->runs > 1000000 || o->repeat > REPEAT_MOST) {
         gs_cli_error("command line: --runs takes a multiple of 10 up to 1000000, --repeat at most %d.", REPEAT_MOST);

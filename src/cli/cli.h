@@ -107,6 +107,22 @@ void gs_cells_free(gs_cells *t);
 const char *gs_bytes_text(int64_t bytes, char out[32]);     /* "1.5 MiB" */
 const char *gs_seconds_text(double seconds, char out[32]); /* "0.4 s", "42 s", "3:05", "2:03:05" */
 
+/* -- plan --simulate (simulate.c) -------------------------------------------------------------------------- */
+
+typedef struct gs_simulation {
+    int workers[16], count; /* each is a row */
+    double seconds;         /* of every run; below 0: as planned */
+    int runs;               /* so many; 0: those to do */
+    gs_machine machine;
+} gs_simulation;
+/* "workers=N[,...]"; NULL is none. False: leave with *code. */
+bool gs_simulation_parse(const char *text, gs_simulation *out, int *code);
+/* Below this, more workers do not pay. */
+#define GS_EFFICIENCY_LEAST 0.75
+void gs_simulation_print(const gs_simulation *s, const gs_plan *p, bool json);
+/* What the runs to do take, in the order of issue; (todo), owned by the caller. scale: what runs took over what was predicted. */
+double *gs_plan_seconds(const gs_plan *p, double scale);
+
 /* -- a sweep and what its folder knows of it (session.c) --------------------------------------------------- */
 
 typedef struct gs_session {

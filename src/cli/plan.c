@@ -161,6 +161,7 @@ int gs_cmd_plan(int argc, char **argv)
 {
     gs_sets sets = {0};
     const char *dir = NULL, *sweep;
+    const char *simulate = NULL;
     bool csv = false, json = false, partial = false;
     const gs_option options[] = {
         {"output", 'o', GS_OPTION_TEXT, &dir, "DIR", "the folder whose journal says what is done (default: runs/NAME)"},
@@ -168,18 +169,23 @@ int gs_cmd_plan(int argc, char **argv)
         {"partial", 0, GS_OPTION_FLAG, &partial, NULL, "accept unequal sets of seeds, as `run --partial` does"},
         {"csv", 0, GS_OPTION_FLAG, &csv, NULL, "as csv, the same as DIR/plan.csv"},
         {"json", 0, GS_OPTION_FLAG, &json, NULL, "as json"},
+        {"simulate", 0, GS_OPTION_TEXT, &simulate, "workers=N[,...]",
+         "how long that many workers would take, how busy they and the master would be; see `gridshift plan --simulate help`"},
         {0}};
     const gs_usage usage = {"plan [options] SWEEP",
                             "Expands a sweep file and prints every run, its size and its predicted time. Starts nothing.", options, 1, 1};
     int code;
     gs_err e;
     gs_session s = {0};
-    if (!gs_cli_parse(&usage, argc, argv, &sweep, &code))
+    gs_simulation simulation;
+    if (!gs_cli_parse(&usage, argc, argv, &sweep, &code) || !gs_simulation_parse(simulate, &simulation, &code))
         return code;
     code = gs_session_read(&s, sweep, &sets, partial, &e);
     char *folder = code ? NULL : dir ? gs_text("%s", dir) : gs_text("runs/%s", gs_spec_name(s.spec));
     code = code || gs_session_plan(&s, folder, false, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
-    if (!code)
+    if (!code && simulate)
+        gs_simulation_print(&simulation, s.plan, json);
+    else if (!code)
         (csv ? print_csv : json ? print_json : print_text)(&s);
     if (!code && gs_plan_within(s.plan, s.grid, s.spec, &e))
         code = gs_cli_error("%s", e.text);
