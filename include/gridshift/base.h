@@ -94,6 +94,20 @@ gs_hash gs_hasher_close(gs_hasher **h); /* nulls; -> the hash */
 
 double gs_clock_s(void); /* monotonic; no result depends on it */
 
+/* -- processes ---------------------------------------------------------------------------------------------- */
+
+/* Which process of which machine; plain data, so that it can travel. */
+typedef struct gs_process {
+    char host[72], boot[48]; /* boot: the kernel's boot id */
+    int64_t pid, start;      /* start: in clock ticks after boot, which tells it from a later process with its number; 0: unknown */
+    uint64_t space;          /* of process numbers (containers); 0: unknown */
+} gs_process;
+gs_process gs_process_self(void);
+/* Can this process see whether *p lives? */
+bool gs_process_near(const gs_process *p);
+/* Of a near one: false when it is gone, or a zombie that writes nothing any more. */
+bool gs_process_lives(const gs_process *p);
+
 /* -- random numbers ---------------------------------------------------------------------------------------- */
 
 /* Philox4x32-10 (Random123; Salmon et al. 2011): value(seed, purpose, a, b, i) is a pure function, so that no number

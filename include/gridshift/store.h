@@ -50,10 +50,13 @@ int gs_journal_sync(gs_journal *j, gs_err *e); /* writes what waits, fsync: only
 void gs_journal_close(gs_journal **j);         /* without a sync: what waits is lost */
 
 /* DIR/lock: one master per folder, or one per shard. Taken whole or not at all; names host, boot and process. A lock whose
- * process is gone from this host is taken over; one of another host is refused with what to do. The whole folder is not taken
- * while a shard of it is, nor a shard while the whole is. */
+ * process is gone from this host is taken over, as is one of another host that was not refreshed for 120 s; any, with force. The
+ * whole folder is not taken while a shard of it is, nor a shard while the whole is. */
 typedef struct gs_lock gs_lock;
-int gs_lock_take(const char *dir, int shard, gs_lock **out, gs_err *e);
+int gs_lock_take(const char *dir, int shard, bool force, gs_lock **out, gs_err *e);
+int gs_lock_check(const char *dir, int shard, gs_err *e); /* -1: it would be refused now, and why; takes nothing */
+/* To be called every 10 s. -1: another process has replaced the lock, or the folder cannot be reached: stop writing there. */
+int gs_lock_refresh(gs_lock *l, gs_err *e);
 void gs_lock_release(gs_lock **l); /* nulls */
 
 /* All records of DIR: of each id the last one of a journal, and between journals that of the one that was written last, but never

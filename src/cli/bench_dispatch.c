@@ -138,7 +138,7 @@ static void work(const char *dir, int milliseconds)
     sleep_ms = milliseconds;
     gs_executor execute = execute_nothing;
     double before = cpu_s();
-    gs_worker(gs_job_execute, &execute);
+    gs_worker(&(gs_worker_calls){&execute, gs_job_execute, gs_stop_ask, gs_stop_polls}, &gs_protection_default);
     char *path = gs_text("%s/worker.%d", dir, gs_mpi_rank()), text[32];
     gs_err e;
     gs_real(cpu_s() - before, text);
@@ -164,7 +164,7 @@ static double workers_cpu_s(const char *dir, int workers)
 static int measure_rank(const options *o)
 {
     enum { GO = -1 };
-    gs_run_options run = {.quiet = true, .dir = (char *)(uintptr_t)o->folder};
+    gs_run_options run = {.quiet = true, .protection = gs_protection_default, .dir = (char *)(uintptr_t)o->folder};
     gs_session s = {0};
     gs_campaign *c = NULL;
     measured m = {0};
@@ -226,7 +226,7 @@ static int measure(const options *o, const char *parent, int runs, measured *m)
     char *argv[] = {"bench", "dispatch", "--runs", count, "--workers", workers, "--sleep", sleeping, "--output", dir,
                     o->single ? "--single" : NULL, NULL};
     gs_err e;
-    int code = gs_launch(o->workers + 1, argv);
+    int code = gs_launch(o->workers + 1, argv, true);
     if (!code && read_measured(dir, m, &e))
         code = gs_cli_error("%s", e.text);
     m->workers_cpu_s = workers_cpu_s(dir, o->workers);
@@ -369,6 +369,5 @@ int gs_bench_dispatch(int argc, char **argv)
     code = GS_EXIT_INPUT;
     if (parse(argc, argv, &o, &code))
         code = o.runs && o.folder && gs_mpi_size() > 1 ? measure_rank(&o) : gs_cli_error("bench starts mpirun itself.");
-    gs_mpi_finish();
-    return code;
+    return gs_mpi_finish(code);
 }

@@ -1,5 +1,7 @@
 /* The master's side of a sweep: lock, plan, issue, journal, tables. Only rank 0 is here; it never trains while there are
  * workers, and the journal is written nowhere else. */
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +15,11 @@ struct gs_campaign {
     gs_lock *lock;
     gs_journal *journal;
     gs_progress progress;
-    int next; /* into plan->order */
+    gs_queue *queue;
+    double deadline_s, limit_s; /* by gs_clock_s; from the start to it */
+    double next_refresh_s;      /* of the lock */
+    bool late;        /* the time is over */
+    bool ousted;      /* another process has the lock */
     bool interrupted; /* a run came back unfinished: a stop was asked of its worker */
     bool broken;      /* something in the folder could not be written */
     bool told;        /* that it stops */
@@ -49,11 +55,26 @@ static void tidy(const gs_campaign *c)
     free(tables);
 }
 
+static const double REFRESH_S = 10, MARGIN_S = 30, MARGIN_SHARE = 0.1, BLAME_S = 2;
+
+int gs_run_shard(const gs_run_options *o) { return o->shards ? o->shard : GS_WHOLE; }
+
+/* DIR/RESUMABLE, for scripts: while it is there, the same command has something to do, however the last one ended. */
+static void set_marker(const gs_run_options *o, bool there)
+{
+    static const char text[] = "The same command goes on.\n";
+    gs_err e;
+    char *path = o->shards ? gs_text("%s/RESUMABLE.%d", o->dir, o->shard) : gs_text("%s/RESUMABLE", o->dir);
+    if (!there) unlink(path);
+    else if (access(path, F_OK) && gs_file_write(path, text, strlen(text), &e)) gs_cli_error("%s", e.text);
+    free(path);
+}
+
 static int take_folder(gs_campaign *c, gs_err *e)
 {
     const gs_run_options *o = c->options;
-    int shard = o->shards ? o->shard : GS_WHOLE;
-    if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, shard, &c->lock, e) || gs_run_plan(o, c->session, o->retry, e) ||
+    int shard = gs_run_shard(o);
+    if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, shard, o->force_unlock, &c->lock, e) || gs_run_plan(o, c->session, o->retry, e) ||
         gs_journal_open(o->dir, shard, &c->journal, e))
         return -1;
     tidy(c);
@@ -68,16 +89,34 @@ int gs_run_plan(const gs_run_options *o, gs_session *s, bool retry, gs_err *e)
     return 0;
 }
 
+/* The stop comes early enough for a step and a checkpoint. */
+static void set_deadline(gs_campaign *c, double began_s)
+{
+    double slurm_s = gs_limit_slurm_s(), limit_s = c->options->limit_s > 0 ? c->options->limit_s : INFINITY;
+    double whole_s = slurm_s < limit_s ? slurm_s : limit_s;
+    double margin_s = MARGIN_SHARE * whole_s < MARGIN_S ? MARGIN_SHARE * whole_s : MARGIN_S;
+    c->limit_s = whole_s - margin_s;
+    c->deadline_s = began_s + c->limit_s;
+    char text[32];
+    if (isfinite(whole_s) && !c->options->quiet)
+        fprintf(stderr, "gridshift: %s of time%s; the runs are asked to stop %.0f s before\n", gs_seconds_text(whole_s, text),
+                slurm_s < limit_s ? " are left to the Slurm job" : "", margin_s);
+}
+
 int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out)
 {
     gs_err e;
     gs_campaign *c = *out = gs_alloc(1, sizeof *c);
     c->options = o;
     c->session = s;
+    set_deadline(c, gs_clock_s());
     if (take_folder(c, &e)) {
         gs_campaign_close(out);
         return gs_cli_error("%s", e.text);
     }
+    if (s->plan->todo) set_marker(o, true);
+    c->queue = gs_queue_open(s->plan, s->grid, o->dir, gs_run_shard(o));
+    c->next_refresh_s = gs_clock_s() + REFRESH_S;
     if (gs_journal_note(c->journal))
         fprintf(stderr, "gridshift: %s\n", gs_journal_note(c->journal));
     if (s->damage.length)
@@ -89,6 +128,7 @@ void gs_campaign_close(gs_campaign **c)
 {
     if (!*c)
         return;
+    gs_queue_close(&(*c)->queue);
     gs_journal_close(&(*c)->journal);
     gs_lock_release(&(*c)->lock);
     free((*c)->job);
@@ -99,7 +139,7 @@ void gs_campaign_close(gs_campaign **c)
 
 static bool stops(const gs_campaign *c)
 {
-    return gs_stop_asked() || c->interrupted || c->broken;
+    return gs_stop_asked() || c->interrupted || c->broken || c->late || c->ousted;
 }
 
 /* The folder cannot be written: no run can be recorded any more, and what is recorded stays. */
@@ -125,17 +165,24 @@ static void remove_checkpoints(gs_campaign *c)
     c->finished_count = 0;
 }
 
-static bool next_job(void *context, gs_job *out)
+static gs_time_left time_left(const gs_campaign *c)
+{
+    const gs_progress *p = &c->progress;
+    double ratio = p->predicted_s > 0 ? p->actual_s / p->predicted_s : 1;
+    return (gs_time_left){c->deadline_s - gs_clock_s(), c->limit_s, ratio};
+}
+
+static bool next_job(void *context, int behind, int in_flight, gs_job *out)
 {
     gs_campaign *c = context;
-    const gs_plan *p = c->session->plan;
-    if (stops(c) || c->next >= p->todo)
-        return false;
-    int run = p->order[c->next++];
+    int run;
+    gs_time_left left = time_left(c);
+    if (stops(c) || !gs_queue_next(c->queue, behind, in_flight, &left, &run, &out->solo)) return false;
     free(c->job);
     c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_wanted(c->session->spec), c->options->dir, &out->length);
+    out->id = run;
     out->data = c->job;
-    out->seconds = gs_plan_cost(p, run)->predicted_s;
+    out->seconds = gs_plan_cost(c->session->plan, run)->predicted_s;
     return true;
 }
 
@@ -162,7 +209,44 @@ static void accept_result(void *context, const char *result, size_t length, int 
         stop_for_storage(c, e.text);
     else if (head.checkpoints)
         remember_finished(c, head.run);
+    gs_queue_done(c->queue, head.run);
     gs_progress_run(&c->progress, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
+}
+
+/* A run that has ended three workers is a failed one. */
+static void quarantine(gs_campaign *c, int run, const gs_loss *loss)
+{
+    gs_wanted w = gs_spec_wanted(c->session->spec);
+    gs_record r = {.ok = false, .ablate = w.ablate, .probes = w.probes, .probe_every = w.probe_every, .rank = loss->rank};
+    gs_err e;
+    gs_run_config((gs_run){c->session->grid, run}, &r.config);
+    gs_run_id((gs_run){c->session->grid, run}, r.id);
+    gs_count(&r.config, &r.counts);
+    snprintf(r.host, sizeof r.host, "%.*s", (int)sizeof r.host - 1, loss->process.host);
+    snprintf(r.reason, sizeof r.reason, "quarantined: it ended its worker three times, at last: %s", loss->reason);
+    char *json = gs_record_json(&r);
+    if (gs_journal_add(c->journal, json, strlen(json), &e)) stop_for_storage(c, e.text);
+    gs_progress_run(&c->progress, gs_plan_cost(c->session->plan, run)->predicted_s, false, 0);
+    fprintf(stderr, "gridshift: run %.12s is quarantined: it ended its worker three times\n", r.id);
+    free(json);
+    gs_record_free(&r);
+}
+
+/* When the job itself is being ended, its workers' ends are nobody's fault. */
+static void lost_worker(void *context, const gs_loss *loss)
+{
+    gs_campaign *c = context;
+    char id[33] = "";
+    if (loss->count) gs_run_id((gs_run){c->session->grid, (int)loss->jobs[0]}, id);
+    fprintf(stderr, "%sgridshift: rank %d (process %" PRId64 " on %s) is lost: %s%s%.12s%s\n", c->progress.terminal ? "\r\033[K" : "",
+            loss->rank, loss->process.pid, loss->process.host, loss->reason, loss->count ? "; it was at run " : "", id,
+            loss->count ? ", which goes to another worker" : "");
+    for (int i = loss->count - 1; i >= 0; i--) {
+        int run = (int)loss->jobs[i];
+        if (i || stops(c)) gs_queue_return(c->queue, run);
+        else if (gs_queue_blame(c->queue, run)) quarantine(c, run, loss);
+    }
+    c->progress.workers -= c->progress.workers > 1;
 }
 
 /* Only what is on the disk is shown as done. */
@@ -175,26 +259,57 @@ static void sync_journal(gs_campaign *c)
         remove_checkpoints(c);
 }
 
-static bool on_tick(void *context)
+/* Who has lost the lock writes nothing any more. */
+static void refresh_lock(gs_campaign *c)
 {
-    gs_campaign *c = context;
-    sync_journal(c);
-    if (stops(c) && !c->told) {
-        c->told = true;
-        fprintf(stderr, "%sgridshift: stopping: the runs in progress leave a checkpoint; once more ends them at once\n",
-                c->progress.terminal ? "\r\033[K" : "");
-    }
-    gs_progress_show(&c->progress, false);
-    return stops(c);
+    gs_err e;
+    if (c->ousted || gs_clock_s() < c->next_refresh_s) return;
+    c->next_refresh_s = gs_clock_s() + REFRESH_S;
+    if (!gs_lock_refresh(c->lock, &e)) return;
+    c->ousted = true;
+    gs_cli_error("%s. This one stops at once and writes nothing more.", e.text);
 }
 
+/* Only after a while: when mpirun is killed its ranks are lost too, and this one is the last to know. */
+static void save_losses(gs_campaign *c)
+{
+    gs_err e;
+    if (gs_clock_s() - gs_queue_changed_s(c->queue) > BLAME_S && gs_queue_save(c->queue, &e)) gs_cli_error("%s", e.text);
+}
+
+static const char *why_stops(const gs_campaign *c)
+{
+    if (c->late) return "the time is over";
+    return gs_stop_asked() ? "as asked" : "a worker was asked to";
+}
+
+static gs_stop on_tick(void *context)
+{
+    gs_campaign *c = context;
+    refresh_lock(c);
+    if (c->ousted) return GS_STOP_NOW;
+    sync_journal(c);
+    save_losses(c);
+    c->late |= gs_clock_s() > c->deadline_s;
+    if (stops(c) && !c->told) {
+        c->told = true;
+        fprintf(stderr, "%sgridshift: stopping, %s: the runs in progress leave a checkpoint; one signal more ends them at once\n",
+                c->progress.terminal ? "\r\033[K" : "", why_stops(c));
+    }
+    gs_progress_show(&c->progress, false);
+    return gs_stop_now() ? GS_STOP_NOW : stops(c) ? GS_STOP : GS_GO;
+}
+
+/* Between two runs a second signal has to wait until the first one's record is on the disk. */
 static void run_here(gs_campaign *c)
 {
     gs_executor execute = gs_execute;
     gs_job job;
-    while (!on_tick(c) && next_job(c, &job)) {
+    while (on_tick(c) == GS_GO && next_job(c, 0, 0, &job)) {
         gs_bytes result = {0};
+        gs_stop_hold(false);
         gs_job_execute(&execute, job.data, job.length, &result);
+        gs_stop_hold(true);
         accept_result(c, result.data, result.length, 0);
         free(result.data);
     }
@@ -209,6 +324,14 @@ static int report_failures(const gs_session *s)
     return GS_EXIT_FAILED;
 }
 
+static int report_left(const gs_run_options *o, int todo, int total)
+{
+    fprintf(stderr,
+            "gridshift: stopped with %d of %d runs to do. The same command goes on; "
+            "`gridshift tables --partial %s` shows what is there.\n", todo, total, o->dir);
+    return GS_EXIT_STOPPED;
+}
+
 /* What is missing after an interruption has no tables yet: they would change with every stop. */
 int gs_campaign_report(gs_campaign *c)
 {
@@ -216,17 +339,14 @@ int gs_campaign_report(gs_campaign *c)
     gs_session *s = c->session;
     gs_buf screen = {0};
     gs_err e;
+    if (c->ousted) return GS_EXIT_STOPPED;
+    if (gs_stop_now()) return gs_cli_error("stopped at once. The same command goes on."), GS_EXIT_STOPPED;
     if (gs_run_plan(o, s, false, &e) || gs_session_save(s, o->dir, &o->sets, &e)) {
         stop_for_storage(c, e.text);
         return GS_EXIT_STOPPED;
     }
-    if (s->plan->todo) {
-        fprintf(stderr,
-                "gridshift: stopped with %d of %d runs to do. The same command goes on; "
-                "`gridshift tables --partial %s` shows what is there.\n",
-                s->plan->todo, gs_plan_total(s->plan), o->dir);
-        return GS_EXIT_STOPPED;
-    }
+    if (s->plan->todo) return report_left(o, s->plan->todo, gs_plan_total(s->plan));
+    set_marker(o, false);
     if (o->shards) {
         if (!o->quiet)
             printf("shard %d of %d is done: %d runs. When all are, `gridshift tables %s` writes the tables.\n", o->shard, o->shards,
@@ -244,12 +364,18 @@ int gs_campaign_report(gs_campaign *c)
 
 void gs_campaign_dispatch(gs_campaign *c, int workers)
 {
-    const gs_master_calls calls = {c, next_job, accept_result, on_tick};
+    const gs_master_calls calls = {c, next_job, accept_result, lost_worker, on_tick};
+    gs_err e;
     gs_progress_start(&c->progress, c->session->plan, workers, c->options->quiet);
-    if (workers > 0)
-        gs_master(&calls);
-    else
-        run_here(c);
-    sync_journal(c);
+    gs_stop_hold(true);
+    if (workers > 0) gs_master(&calls, &c->options->protection); /* it stays held: the ranks end together */
+    else run_here(c);
+    if (!c->ousted) {
+        sync_journal(c);
+        if (gs_queue_save(c->queue, &e)) gs_cli_error("%s", e.text);
+    }
+    if (workers > 0 && gs_mpi_lost() == workers && !stops(c))
+        gs_cli_error("all workers are lost. The same command goes on.");
+    if (!workers) gs_stop_hold(false);
     gs_progress_end(&c->progress);
 }

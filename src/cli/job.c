@@ -24,12 +24,6 @@ char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length)
     return job;
 }
 
-static bool stop_asked(void *context)
-{
-    (void)context;
-    return gs_stop_asked();
-}
-
 static void tell(void *context, const char *line)
 {
     (void)context;
@@ -48,7 +42,7 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     char *dir = gs_text("%.*s", (int)(length - sizeof head), job + sizeof head);
     for (int k = 0; k < GS_KEY_COUNT; k++) config.v[k] = gs_value_unpack((gs_key)k, head.values[k]);
     double start = gs_clock_s();
-    gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .asked = stop_asked, .tell = tell};
+    gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .asked = gs_stop_poll, .tell = tell};
     gs_outcome outcome = (*execute)(&work, &record);
     record.wall_s = round((gs_clock_s() - start) * 1e6) / 1e6;
     record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;

@@ -41,19 +41,20 @@ static void set_environment(void)
 }
 
 /* In the child: becomes mpirun. Its own process group, so that Ctrl-C reaches the parent alone. */
-static _Noreturn void become_mpirun(int ranks, char **argv, const sigset_t *mask)
+static _Noreturn void become_mpirun(int ranks, char **argv, bool recover, const sigset_t *mask)
 {
     char count[16], self[4096];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
     snprintf(count, sizeof count, "%d", ranks);
-    int words = 0;
+    int words = 0, at = 0;
     while (argv[words])
         words++;
-    char **line = gs_alloc((size_t)words + 6, sizeof *line);
-    char *head[] = {"mpirun", "--quiet", "-n", count, self};
-    memcpy(line, head, sizeof head);
-    memcpy(line + 5, argv, (size_t)words * sizeof *line);
+    char **line = gs_alloc((size_t)words + 7, sizeof *line);
+    char *head[] = {"mpirun", "--quiet", "-n", count, "--enable-recovery"};
+    for (int i = 0; i < 4 + recover; i++) line[at++] = head[i];
+    line[at++] = self;
+    memcpy(line + at, argv, (size_t)words * sizeof *line);
     set_environment();
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -65,26 +66,73 @@ static _Noreturn void become_mpirun(int ranks, char **argv, const sigset_t *mask
     _exit(GS_EXIT_INPUT);
 }
 
-/* INT and TERM become USR1, which mpirun hands on to every rank at once; at the second one the ranks end themselves, so that
+typedef struct watch {
+    pid_t mpirun;
+    const char *status; /* the file of GS_MPI_STATUS_VARIABLE */
+    int asked;          /* signals so far */
+    double over_s;      /* since when there is nothing to wait for; 0: there is */
+} watch;
+
+static const double TERM_S = 10, KILL_S = 15; /* for mpirun to end after the master */
+
+/* INT and TERM become USR1, which mpirun hands on to every rank at once; after the second one the ranks end themselves, so that
  * mpirun can clean up. A third ends mpirun, whatever it waits for. */
-static int wait_for(pid_t mpirun, const sigset_t *waited)
+static void pass_on(watch *w, int number)
 {
-    int status = 0, asked = 0;
-    while (waitpid(mpirun, &status, WNOHANG) == 0) {
-        int number = sigwaitinfo(waited, NULL);
-        if (number == SIGINT || number == SIGTERM || number == SIGUSR1)
-            kill(mpirun, asked++ < 2 ? SIGUSR1 : SIGKILL);
+    if (number == SIGINT || number == SIGTERM || number == SIGUSR1)
+        kill(w->mpirun, w->asked++ < 2 ? SIGUSR1 : SIGKILL);
+}
+
+/* A stopped rank, or one that was lost on another host, keeps mpirun for ever. Its ranks end with it. */
+static void hurry(watch *w)
+{
+    int code;
+    int64_t master;
+    bool over = gs_mpi_status_read(w->status, &code, &master) || (master && kill((pid_t)master, 0) && errno == ESRCH);
+    double now = gs_clock_s();
+    if (over && !w->over_s) w->over_s = now;
+    if (w->over_s && now - w->over_s > KILL_S) kill(w->mpirun, SIGKILL);
+    else if (w->over_s && now - w->over_s > TERM_S) kill(w->mpirun, SIGTERM);
+}
+
+static int wait_for(watch *w, const sigset_t *waited)
+{
+    const struct timespec second = {1, 0};
+    int status = 0, code;
+    int64_t master;
+    while (waitpid(w->mpirun, &status, WNOHANG) == 0) {
+        pass_on(w, sigtimedwait(waited, NULL, &second));
+        hurry(w);
     }
-    if (asked > 1)
+    if (gs_mpi_status_read(w->status, &code, &master))
+        return code;
+    if (w->asked > 1)
         return GS_EXIT_STOPPED;
-    if (WIFEXITED(status) && (WEXITSTATUS(status) <= GS_EXIT_FAILED || WEXITSTATUS(status) == GS_EXIT_STOPPED))
-        return WEXITSTATUS(status);
-    gs_cli_error("mpirun ended with %s %d: a rank was killed or crashed. What was finished is in the journal; the same command goes on.",
-                 WIFEXITED(status) ? "code" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    if (!master && WIFEXITED(status) && WEXITSTATUS(status) == GS_EXIT_INPUT) /* it could not be started */
+        return GS_EXIT_INPUT;
+    bool exited = WIFEXITED(status);
+    gs_cli_error("mpirun ended with %s %d before the master did: it was killed or crashed. What was finished is in the journal; the "
+                 "same command goes on.", exited ? "code" : "signal", exited ? WEXITSTATUS(status) : WTERMSIG(status));
     return GS_EXIT_BUG;
 }
 
-int gs_launch(int ranks, char **argv)
+/* The status file: made here, written by rank 0, owned by the caller. */
+static char *make_status(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *path = gs_text("%s/gridshift-status-XXXXXX", tmp ? tmp : "/tmp");
+    int fd = mkstemp(path);
+    if (fd >= 0) {
+        close(fd);
+        setenv(GS_MPI_STATUS_VARIABLE, path, 1);
+        return path;
+    }
+    gs_cli_error("%s: %s. Set TMPDIR to a folder that can be written.", path, strerror(errno));
+    free(path);
+    return NULL;
+}
+
+int gs_launch(int ranks, char **argv, bool recover)
 {
     sigset_t waited, before;
     sigemptyset(&waited);
@@ -92,14 +140,20 @@ int gs_launch(int ranks, char **argv)
     sigaddset(&waited, SIGINT);
     sigaddset(&waited, SIGTERM);
     sigaddset(&waited, SIGUSR1);
+    char *status = make_status();
+    if (!status)
+        return GS_EXIT_BUG;
     sigprocmask(SIG_BLOCK, &waited, &before);
     fflush(stdout);
+    int code = GS_EXIT_BUG;
     pid_t child = fork();
-    if (child < 0) {
-        gs_cli_error("mpirun could not be started: %s.", strerror(errno));
-        return GS_EXIT_BUG;
-    }
     if (child == 0)
-        become_mpirun(ranks, argv, &before);
-    return wait_for(child, &waited);
+        become_mpirun(ranks, argv, recover, &before);
+    if (child > 0)
+        code = wait_for(&(watch){.mpirun = child, .status = status}, &waited);
+    else
+        gs_cli_error("mpirun could not be started: %s.", strerror(errno));
+    unlink(status);
+    free(status);
+    return code;
 }

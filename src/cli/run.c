@@ -22,6 +22,21 @@ static bool parse_shard(gs_run_options *o)
     return false;
 }
 
+/* A duration of at least `least` seconds for option --name, or a message and false. NULL: what is there stays. */
+static bool parse_duration(const char *name, const char *text, double least, double *out)
+{
+    if (!text || (gs_limit_parse(text, out) && *out >= least)) return true;
+    gs_cli_error("command line: --%s takes seconds (at least %g), 90m, 2h, 1d or H:MM:SS, not '%s'.", name, least, text);
+    return false;
+}
+
+static bool parse_durations(gs_run_options *o)
+{
+    return parse_duration("time-limit", o->limit_text, 1, &o->limit_s) &&
+           parse_duration("lost-after", o->lost_text, 3, &o->protection.lost_s) &&
+           parse_duration("stuck-after", o->stuck_text, 1, &o->protection.stuck_s);
+}
+
 static bool parse(int argc, char **argv, gs_run_options *o, int *code)
 {
     const gs_option options[] = {
@@ -32,6 +47,13 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
         {"retry", 0, GS_OPTION_TEXT, &o->retry_text, "failed", "run what failed once more"},
         {"shard", 0, GS_OPTION_TEXT, &o->shard_text, "K/N",
          "only the plan's rows with row mod N = K, beside other shards in one folder; the tables are a later `gridshift tables DIR`"},
+        {"time-limit", 0, GS_OPTION_TEXT, &o->limit_text, "T",
+         "end within T (seconds, 90m, 2h, H:MM:SS): begin no run that does not fit, stop the others with a checkpoint, exit 75"},
+        {"lost-after", 0, GS_OPTION_TEXT, &o->lost_text, "T", "a worker without a sign of life for T is lost (default: 60)"},
+        {"stuck-after", 0, GS_OPTION_TEXT, &o->stuck_text, "T", "a run that does not get on for T is stuck (default: 30m)"},
+        {"force-unlock", 0, GS_OPTION_FLAG, &o->force_unlock, NULL, "take the folder although another process has its lock"},
+        {"unprotected", 0, GS_OPTION_FLAG, &o->protection.off, NULL,
+         "no second thread, no signs of life, no recovery: only to measure what they cost"},
         {"partial", 0, GS_OPTION_FLAG, &o->partial, NULL, "tables with unequal sets of seeds, which are marked"},
         {"quiet", 'q', GS_OPTION_FLAG, &o->quiet, NULL, "no progress and no tables on the terminal"},
         {0}};
@@ -41,10 +63,11 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
                             "used).",
                             options, 1, 1};
     o->np = -1;
+    o->protection = gs_protection_default;
     if (!gs_cli_parse(&usage, argc, argv, &o->sweep, code))
         return false;
     *code = GS_EXIT_INPUT;
-    if (!parse_shard(o) || (o->np_text && !gs_cli_int("np", o->np_text, 0, &o->np)))
+    if (!parse_shard(o) || !parse_durations(o) || (o->np_text && !gs_cli_int("np", o->np_text, 0, &o->np)))
         return false;
     o->retry = o->retry_text != NULL;
     if (o->retry && strcmp(o->retry_text, "failed")) {
@@ -114,31 +137,57 @@ static void release(gs_run_options *o, gs_session *s, gs_campaign **c)
     free(o->dir);
 }
 
+const gs_protection gs_protection_default = {.lost_s = 60, .stuck_s = 1800};
+
+/* What this job does without. */
+static void warn(const gs_run_options *o)
+{
+    const char *core = getenv("OPENBLAS_CORETYPE");
+    if (core && !o->quiet) fprintf(stderr, "gridshift: OPENBLAS_CORETYPE=%s is set: OpenBLAS takes that processor's kernels\n", core);
+    if (getenv(GS_MPI_STATUS_VARIABLE) || o->quiet || o->protection.off || gs_mpi_size() < 2) return;
+    if (gs_mpi_recovers())
+        fprintf(stderr, "gridshift: mpirun --enable-recovery ends with 0 whatever happens; `gridshift run --np W` has the true code\n");
+    else
+        fprintf(stderr, "gridshift: without mpirun --enable-recovery a worker that is killed or crashes ends the whole job (the same "
+                        "command goes on); `gridshift run --np W` survives it\n");
+}
+
+static bool work(const gs_protection *p)
+{
+    gs_executor execute = gs_execute;
+    gs_stop_hold(true);
+    return gs_worker(&(gs_worker_calls){&execute, gs_job_execute, gs_stop_ask, gs_stop_polls}, p);
+}
+
 /* A rank of an MPI job. Only rank 0 reads, prints and decides. */
 static int run_rank(int argc, char **argv)
 {
+    struct {
+        int code;
+        gs_protection protection;
+    } start = {.code = GO};
     gs_run_options o = {0};
     gs_session s = {0};
     gs_campaign *c = NULL;
-    int code = GO;
     gs_mpi_init(&argc, &argv);
-    if (gs_mpi_rank() == 0 && prepare(argc, argv, &o, &s, &code)) {
-        code = gs_campaign_open(&o, &s, &c);
-        code = code ? code : GO;
+    bool master = gs_mpi_rank() == 0, ended = true;
+    if (master && prepare(argc, argv, &o, &s, &start.code)) {
+        start.code = gs_campaign_open(&o, &s, &c);
+        start.code = start.code ? start.code : GO;
+        warn(&o);
     }
-    code = gs_mpi_agree(code);
-    if (code == GO) {
-        gs_executor execute = gs_execute;
-        if (gs_mpi_rank() == 0)
-            gs_campaign_dispatch(c, gs_mpi_size() - 1);
-        else
-            gs_worker(gs_job_execute, &execute);
-        if (gs_mpi_rank() == 0)
-            code = gs_campaign_report(c);
-        code = gs_mpi_agree(code);
+    start.protection = o.protection;
+    gs_mpi_share(&start, sizeof start);
+    int code = start.code;
+    if (code == GO && !master) ended = work(&start.protection);
+    if (code == GO && master) {
+        gs_campaign_dispatch(c, gs_mpi_size() - 1);
+        code = gs_campaign_report(c);
     }
     release(&o, &s, &c);
-    gs_mpi_finish();
+    if (start.code == GO) code = gs_mpi_agree(code);
+    code = gs_mpi_finish(code);
+    if (!ended) _exit(code); /* a run is still at work on the other thread */
     return code;
 }
 
@@ -162,8 +211,11 @@ int gs_cmd_run(int argc, char **argv)
     }
     if (prepare(argc, argv, &o, &s, &code)) {
         int workers = o.np < 0 ? default_workers(s.plan) : o.np;
-        if (workers > 0 && s.plan->todo > 0) {
-            code = gs_launch(workers + 1, argv);
+        gs_err e;
+        if (!o.force_unlock && gs_lock_check(o.dir, gs_run_shard(&o), &e)) {
+            code = gs_cli_error("%s", e.text);
+        } else if (workers > 0 && s.plan->todo > 0) {
+            code = gs_launch(workers + 1, argv, !o.protection.off);
         } else {
             gs_stop_install();
             code = gs_campaign_open(&o, &s, &c);

@@ -1,5 +1,5 @@
 /* The parts of `gridshift run`: run.c decides who does what, launch.c starts mpirun, campaign.c is the master's side (and the
- * whole of it in one process), job.c one run as bytes, stop.c the signals. */
+ * whole of it in one process), queue.c what comes next, limit.c the time that is left, job.c one run as bytes, stop.c the signals. */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 #include "cli/cli.h"
@@ -21,17 +21,46 @@ typedef struct gs_result_head { /* what the master needs without reading the rec
     double wall_s;
 } gs_result_head;
 
-/* -- stop.c: local ----------------------------------------------------------------------------------------- */
+/* -- stop.c: local, any thread ------------------------------------------------------------------------------ */
 
-/* INT, TERM and USR1 set a flag; a second one ends the process at once. */
+/* INT, TERM and USR1 ask this process to stop; a second one ends it at once, or when it is no longer held; a third one at once. */
 void gs_stop_install(void);
+void gs_stop_ask(void);
 bool gs_stop_asked(void);
+bool gs_stop_now(void);        /* asked twice */
+void gs_stop_hold(bool hold);  /* something is under way that has to be finished first */
+bool gs_stop_poll(void *ignored); /* gs_stop_asked, and a sign that the run gets on: what a run calls before each step */
+uint64_t gs_stop_polls(void);     /* so far */
+
+/* -- limit.c: local ---------------------------------------------------------------------------------------- */
+
+/* "90", "90s", "15m", "2h", "1d", "MM:SS", "H:MM:SS", "D-HH:MM:SS" -> seconds; false: it is none of them. */
+bool gs_limit_parse(const char *text, double *seconds);
+double gs_limit_slurm_s(void); /* what Slurm leaves this job, in seconds; INFINITY: no limit, or no Slurm */
+
+/* -- queue.c: rank 0 --------------------------------------------------------------------------------------- */
+
+/* A run fits when its predicted seconds times ratio are within left_s; one that takes longer than whole_s, a whole session, always:
+ * it can get on only by its checkpoints. */
+typedef struct gs_time_left {
+    double left_s, whole_s, ratio;
+} gs_time_left;
+typedef struct gs_queue gs_queue;
+gs_queue *gs_queue_open(const gs_plan *plan, const gs_grid *grid, const char *dir, int shard); /* plan and grid are borrowed */
+void gs_queue_close(gs_queue **q);                                                             /* nulls */
+/* As gs_master_calls.next. */
+bool gs_queue_next(gs_queue *q, int behind, int in_flight, const gs_time_left *t, int *run, bool *solo);
+void gs_queue_return(gs_queue *q, int run); /* it was issued and has no result: it comes again */
+bool gs_queue_blame(gs_queue *q, int run);  /* and its worker was lost. True: the third time, it does not come again */
+void gs_queue_done(gs_queue *q, int run);   /* it has a result */
+int gs_queue_save(gs_queue *q, gs_err *e);  /* DIR/losses.txt, when it changed */
+double gs_queue_changed_s(const gs_queue *q); /* since when it is not saved, by gs_clock_s; now: it is saved */
 
 /* -- launch.c: local --------------------------------------------------------------------------------------- */
 
 int gs_launch_cores(void); /* that this process may use */
 /* mpirun with so many ranks of this program and these arguments; waits; -> exit code. */
-int gs_launch(int ranks, char **argv);
+int gs_launch(int ranks, char **argv, bool recover); /* recover: the ranks survive the death of one */
 bool gs_launch_terminal(void); /* is stderr a terminal, here or of the process that started mpirun? */
 
 /* -- progress.c: rank 0 ------------------------------------------------------------------------------------ */
@@ -57,20 +86,26 @@ enum { GS_SHARDS_MOST = 100000 };
 typedef struct gs_run_options {
     const char *sweep, *dir_given, *np_text, *retry_text;
     gs_sets sets;
-    const char *shard_text;
-    bool partial, quiet, retry;
+    const char *shard_text, *limit_text, *lost_text, *stuck_text;
+    bool partial, quiet, retry, force_unlock;
+    double limit_s; /* 0: none */
+    gs_protection protection;
     int np;    /* workers; -1: not given */
     int shard, shards; /* this process's part of the plan; shards is 0 for the whole */
     char *dir; /* owned: dir_given or runs/NAME */
 } gs_run_options;
 
+extern const gs_protection gs_protection_default;
+
 typedef struct gs_campaign gs_campaign;
+int gs_run_shard(const gs_run_options *o); /* or GS_WHOLE */
 /* gs_session_plan for this process's part. */
 int gs_run_plan(const gs_run_options *o, gs_session *s, bool retry, gs_err *e);
 /* Takes the folder's lock, plans anew and writes the sweep there. -> GS_EXIT_FINE, or another exit code with its message
  * printed. */
 int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out);
-/* Does what is missing: with workers through the MPI master, with 0 in this process. Everything is in the journal then. */
+/* Does what is missing: with workers through the MPI master, with 0 in this process. Everything is in the journal then. A stop of any
+ * kind ends it early. */
 void gs_campaign_dispatch(gs_campaign *c, int workers);
 int gs_campaign_report(gs_campaign *c); /* the tables, or what is left to do -> exit code */
 void gs_campaign_close(gs_campaign **c);

@@ -1,17 +1,21 @@
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "cli/run.h"
 
 /* A signal handler can reach nothing else. */
-static volatile sig_atomic_t asked;
+static atomic_int asked;
+static atomic_bool held;
+static atomic_uint_fast64_t polls;
 
+/* The third one ends whatever hangs. */
 static void on_signal(int number)
 {
     (void)number;
-    if (asked)
+    int before = atomic_fetch_add(&asked, 1);
+    if (before > 1 || (before == 1 && !atomic_load(&held)))
         _exit(GS_EXIT_STOPPED);
-    asked = 1;
 }
 
 void gs_stop_install(void)
@@ -23,7 +27,37 @@ void gs_stop_install(void)
     sigaction(SIGUSR1, &action, NULL);
 }
 
+void gs_stop_ask(void)
+{
+    int nobody = 0;
+    atomic_compare_exchange_strong(&asked, &nobody, 1);
+}
+
 bool gs_stop_asked(void)
 {
-    return asked != 0;
+    return atomic_load(&asked) > 0;
+}
+
+bool gs_stop_now(void)
+{
+    return atomic_load(&asked) > 1;
+}
+
+void gs_stop_hold(bool hold)
+{
+    atomic_store(&held, hold);
+    if (!hold && gs_stop_now())
+        _exit(GS_EXIT_STOPPED);
+}
+
+bool gs_stop_poll(void *ignored)
+{
+    (void)ignored;
+    atomic_fetch_add_explicit(&polls, 1, memory_order_relaxed);
+    return gs_stop_asked();
+}
+
+uint64_t gs_stop_polls(void)
+{
+    return atomic_load_explicit(&polls, memory_order_relaxed);
 }

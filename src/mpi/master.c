@@ -1,72 +1,96 @@
-/* The master: hands out jobs, takes results, sleeps in between.
+/* The master: hands out jobs, takes results, sleeps in between, and notices who is lost.
  *
  * A worker gets one job at a time, longest first. Only of short ones it has a queue, so that it need not wait for the next: never
  * more than QUEUE_S of them, which bounds by how much the last worker can end after the others and costs a longer job at most the
  * milliseconds that the master sleeps. Batches make one message of many tiny jobs.
  *
  * Invariants: nothing here blocks, so that no worker that is slow, stopped or lost can hold up the others; no step depends on how
- * many jobs there are. Idle workers stay until the last result is there, so that a job may be issued again. Deliberately not
- * here: what a job means, and what to do about a lost worker. */
+ * many jobs there are; a job has one worker at a time, and what another one says of it is ignored. Nothing is sent to a lost worker
+ * but the answer to its own sign of life; its requests are left alone, for they may never end. Idle workers stay until the last
+ * result is there, so that a job may be issued again. Deliberately not here: what a job means, and when to issue it again. */
 #include <math.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "wire.h"
 
 typedef struct seat {
-    int queued;      /* jobs without a result */
-    double queued_s; /* what they take, about */
-    bool open;       /* gets jobs in this round */
-    bool told, gone; /* to leave; that it leaves */
-    gs_batch batch;  /* jobs that are about to be sent */
+    int64_t *jobs;          /* (capacity), owned: jobs[first..first+queued-1] have no result yet, in their order */
+    int first, queued, capacity;
+    double queued_s;        /* what they take, about */
+    bool open;              /* gets jobs in this round */
+    bool solo;              /* the one job that it has bears no other behind it */
+    gs_stop told;           /* to leave */
+    bool gone, lost;        /* it leaves of itself; it is given up */
+    gs_batch batch;         /* jobs that are about to be sent */
     gs_transfer out, in;
+    double silent_s;        /* since its last sign of life, as far as this rank was awake */
+    gs_beat beat;           /* the last one; its process has pid 0 before the first */
+    gs_answer answer;
+    MPI_Request answering;
 } seat;
 
 typedef struct master {
     const gs_master_calls *calls;
+    const gs_protection *protection;
     int size;      /* ranks; seats[1..size-1] are the workers */
     seat *seats;   /* (size), owned */
     int queued;    /* jobs without a result, of all workers */
-    int gone;      /* workers */
-    double last_s; /* of the last job that was issued: later ones are not longer */
-    bool dry;      /* no more jobs */
-    bool stopped;  /* tick said so */
-    double next_tick_s;
+    int left;      /* workers that are neither gone nor lost */
+    double last_s; /* of the last job that was issued */
+    bool waits;    /* no job for an idle worker until something comes back */
+    gs_stop stop;
+    double next_tick_s, next_look_s, looked_s, patience_s;
 } master;
 
 enum { TICK_MS = 50, QUEUE_MOST = 2048, BATCH_BYTES = 1 << 20 };
-static const double QUEUE_S = 0.5;
+static const double QUEUE_S = 0.5, NOW_S = 3; /* NOW_S: to hand in what is finished */
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+static bool is_in(const seat *s) { return !s->gone && !s->lost; }
+
+/* -- jobs ------------------------------------------------------------------------------------------------------ */
 
 /* Half a queue is enough to go on with: a message then has the other half. */
 static bool is_hungry(const seat *s)
 {
-    return !s->out.active && s->queued <= QUEUE_MOST / 2 && s->queued_s <= QUEUE_S / 2;
+    return is_in(s) && !s->told && !s->out.active && s->queued <= QUEUE_MOST / 2 && s->queued_s <= QUEUE_S / 2;
 }
 
 static bool has_room(const master *m, const seat *s)
 {
     if (!s->queued) return true;
-    return s->queued < QUEUE_MOST && s->queued_s + m->last_s <= QUEUE_S && s->batch.length < BATCH_BYTES;
+    return !s->solo && s->queued < QUEUE_MOST && s->queued_s + m->last_s <= QUEUE_S && s->batch.length < BATCH_BYTES;
+}
+
+static void remember(seat *s, int64_t id)
+{
+    if (s->first + s->queued == s->capacity) {
+        if (s->first > s->capacity / 2) {
+            memmove(s->jobs, s->jobs + s->first, (size_t)s->queued * sizeof *s->jobs);
+            s->first = 0;
+        } else {
+            s->capacity = 2 * s->capacity + 4;
+            s->jobs = gs_grow(s->jobs, (size_t)s->capacity, sizeof *s->jobs);
+        }
+    }
+    s->jobs[s->first + s->queued++] = id;
 }
 
 static bool add_job(master *m, seat *s)
 {
-    gs_job job;
-    if (m->dry || !has_room(m, s)) return false;
-    m->dry = !m->calls->next(m->calls->context, &job);
-    if (m->dry) return false;
-    gs_batch_add(&s->batch, job.data, (gs_item){job.length, job.seconds});
+    gs_job job = {0};
+    if ((m->waits && !s->queued) || !has_room(m, s)) return false;
+    if (!m->calls->next(m->calls->context, s->queued, m->queued, &job)) {
+        m->waits |= !s->queued;
+        return false;
+    }
+    gs_batch_add(&s->batch, job.data, (gs_item){job.length, job.id, job.seconds});
+    remember(s, job.id);
     m->queued++;
-    s->queued++;
     s->queued_s += job.seconds;
+    s->solo = job.solo;
     m->last_s = job.seconds;
     return true;
 }
@@ -74,7 +98,7 @@ static bool add_job(master *m, seat *s)
 /* Jobs for every worker that is short of them, dealt out one by one. */
 static bool issue(master *m)
 {
-    bool any = false, more = !m->dry && !m->stopped;
+    bool any = false, more = !m->stop;
     for (int rank = 1; rank < m->size; rank++) m->seats[rank].open = more && is_hungry(&m->seats[rank]);
     while (more) {
         more = false;
@@ -95,15 +119,19 @@ static bool issue(master *m)
 /* At the end, or on a stop. */
 static void dismiss(master *m)
 {
-    if (!m->stopped && (!m->dry || m->queued)) return;
+    bool over = m->waits && !m->queued;
+    if (!m->stop && !over) return;
+    gs_stop how = m->stop ? m->stop : GS_STOP;
     for (int rank = 1; rank < m->size; rank++) {
         seat *s = &m->seats[rank];
-        if (s->told || s->out.active) continue;
+        if (!is_in(s) || s->told >= how || s->out.active) continue;
         gs_transfer_free(&s->out);
-        gs_transfer_send(&s->out, rank, GS_MSG_LEAVE, NULL, 0);
-        s->told = true;
+        gs_transfer_send(&s->out, rank, how == GS_STOP_NOW ? GS_MSG_NOW : GS_MSG_LEAVE, NULL, 0);
+        s->told = how;
     }
 }
+
+/* -- results --------------------------------------------------------------------------------------------------- */
 
 /* Starts to receive the results that were announced. */
 static bool greet(master *m)
@@ -122,17 +150,28 @@ static bool greet(master *m)
     }
 }
 
+static void take_result(master *m, seat *s, const gs_item *item, const char *data, int rank)
+{
+    if (!s->queued || s->jobs[s->first] != item->id)
+        gs_die("rank %d sent the result of job %lld, which is not due", rank, (long long)item->id);
+    m->queued--;
+    s->first++;
+    s->queued_s = --s->queued ? s->queued_s - item->seconds : 0;
+    s->solo &= s->queued > 0;
+    m->waits = false;
+    m->calls->accept(m->calls->context, data, item->length, rank);
+}
+
 static void take_results(master *m, seat *s, int rank)
 {
-    gs_batch batch = {.data = s->in.data, .length = s->in.length};
+    gs_batch batch = {.data = s->in.data, .length = s->in.header.length};
     gs_item item;
-    for (const char *data; (data = gs_batch_next(&batch, &item));) {
-        m->calls->accept(m->calls->context, data, item.length, rank);
-        m->queued--;
-        s->queued_s = --s->queued ? s->queued_s - item.seconds : 0;
+    for (const char *data; !s->lost && (data = gs_batch_next(&batch, &item));) take_result(m, s, &item, data, rank);
+    if (!batch.length && is_in(s)) {
+        s->gone = true;
+        m->left--;
     }
-    s->gone = !batch.length;
-    m->gone += s->gone;
+    s->silent_s = 0;
     gs_transfer_free(&s->in);
 }
 
@@ -141,7 +180,7 @@ static bool advance(master *m)
     bool moved = false;
     for (int rank = 1; rank < m->size; rank++) {
         seat *s = &m->seats[rank];
-        if (s->out.active) moved |= gs_transfer_advance(&s->out);
+        if (s->out.active && !s->lost) moved |= gs_transfer_advance(&s->out);
         if (!s->in.active || !gs_transfer_advance(&s->in)) continue;
         take_results(m, s, rank);
         moved = true;
@@ -149,32 +188,125 @@ static bool advance(master *m)
     return moved;
 }
 
-static void tick(master *m)
+/* -- signs of life --------------------------------------------------------------------------------------------- */
+
+/* Its jobs go to others. Under recovery its process is ended where that can be done: stopped or hanging, it would keep its memory, and
+ * without recovery its end would be everyone's. */
+static void lose(master *m, int rank, const char *reason)
 {
-    double now = now_s();
-    if (now < m->next_tick_s) return;
-    if (m->calls->tick(m->calls->context)) m->stopped = true;
-    m->next_tick_s = now_s() + TICK_MS * 1e-3;
+    seat *s = &m->seats[rank];
+    gs_loss loss = {.rank = rank, .process = s->beat.process, .jobs = s->jobs + s->first, .count = s->queued};
+    snprintf(loss.reason, sizeof loss.reason, "%s", reason);
+    s->lost = true;
+    m->left--;
+    gs_world_lost(rank);
+    if (s->beat.process.pid && gs_mpi_recovers() && gs_process_near(&s->beat.process) && gs_process_lives(&s->beat.process))
+        kill((pid_t)s->beat.process.pid, SIGKILL);
+    m->queued -= s->queued;
+    s->queued = 0;
+    m->waits = false;
+    gs_batch_free(&s->batch);
+    m->calls->lost(m->calls->context, &loss);
 }
 
-void gs_master(const gs_master_calls *calls)
+/* The answer to the last beat has arrived, or this beat would not have been sent; MPI just has not looked at it yet. */
+static void answer(seat *s, int rank)
 {
-    master m = {.calls = calls, .size = gs_mpi_size(), .last_s = INFINITY};
+    MPI_Wait(&s->answering, MPI_STATUS_IGNORE);
+    s->answer = (gs_answer){s->beat.number, s->lost};
+    MPI_Isend(&s->answer, sizeof s->answer, MPI_BYTE, rank, GS_MSG_ANSWER, MPI_COMM_WORLD, &s->answering);
+}
+
+static bool hear(master *m)
+{
+    bool moved = false;
+    for (;; moved = true) {
+        int there;
+        MPI_Status status;
+        MPI_Iprobe(MPI_ANY_SOURCE, GS_MSG_ALIVE, MPI_COMM_WORLD, &there, &status);
+        if (!there) return moved;
+        seat *s = &m->seats[status.MPI_SOURCE];
+        MPI_Recv(&s->beat, sizeof s->beat, MPI_BYTE, status.MPI_SOURCE, GS_MSG_ALIVE, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        s->silent_s = 0;
+        answer(s, status.MPI_SOURCE);
+    }
+}
+
+static void judge(master *m, int rank, double passed_s)
+{
+    seat *s = &m->seats[rank];
+    char reason[96];
+    s->silent_s += passed_s;
+    if (s->beat.process.pid && gs_process_near(&s->beat.process) && !gs_process_lives(&s->beat.process))
+        snprintf(reason, sizeof reason, "its process is gone");
+    else if (s->beat.stuck)
+        snprintf(reason, sizeof reason, "its run did not get on for %g s", m->protection->stuck_s);
+    else if (s->silent_s > m->protection->lost_s)
+        snprintf(reason, sizeof reason, "no sign of life for %g s", m->protection->lost_s);
+    else
+        return;
+    lose(m, rank, reason);
+}
+
+static void look_around(master *m)
+{
+    double now = gs_clock_s();
+    if (m->protection->off || now < m->next_look_s) return;
+    double passed_s = gs_elapsed_s(&m->looked_s);
+    for (int rank = 1; rank < m->size; rank++)
+        if (is_in(&m->seats[rank])) judge(m, rank, passed_s);
+    m->next_look_s = now + GS_BEAT_S / 2;
+}
+
+static void tick(master *m)
+{
+    double now = gs_clock_s();
+    if (now < m->next_tick_s) return;
+    gs_stop stop = m->calls->tick(m->calls->context);
+    if (stop == GS_STOP_NOW && m->stop < stop) m->patience_s = gs_clock_s() + NOW_S;
+    if (stop > m->stop) m->stop = stop;
+    m->next_tick_s = gs_clock_s() + TICK_MS * 1e-3;
+}
+
+/* A stop at once waits for nobody: who has not handed in by now is left behind. */
+static bool goes_on(const master *m)
+{
+    return m->left > 0 && !(m->stop == GS_STOP_NOW && gs_clock_s() > m->patience_s);
+}
+
+static void close_seats(master *m)
+{
+    gs_nap nap = {0};
+    for (int rank = 1; rank < m->size; rank++) {
+        seat *s = &m->seats[rank];
+        if (is_in(s)) gs_world_lost(rank);
+        while (s->gone && s->out.active && !gs_transfer_advance(&s->out)) gs_nap_take(&nap);
+        free(s->jobs);
+        gs_batch_free(&s->batch);
+        if (s->gone) gs_transfer_free(&s->out);
+    }
+    if (!gs_mpi_lost()) free(m->seats); /* else a request may still point into it */
+}
+
+void gs_master(const gs_master_calls *calls, const gs_protection *p)
+{
+    master m = {.calls = calls, .protection = p, .size = gs_mpi_size(), .left = gs_mpi_size() - 1, .last_s = INFINITY};
     if (m.size < 2) gs_die("a master without workers: one rank does its jobs itself");
     m.seats = gs_alloc((size_t)m.size, sizeof *m.seats);
-    m.next_tick_s = now_s() + TICK_MS * 1e-3;
+    for (int rank = 0; rank < m.size; rank++) m.seats[rank].answering = MPI_REQUEST_NULL;
+    m.looked_s = gs_clock_s();
+    m.next_tick_s = m.looked_s + TICK_MS * 1e-3;
     gs_nap nap = {0};
-    while (m.gone < m.size - 1) {
+    while (goes_on(&m)) {
         bool moved = issue(&m);
         dismiss(&m);
         moved |= greet(&m);
         moved |= advance(&m);
+        moved |= hear(&m);
         tick(&m);
-        if (moved)
-            nap = (gs_nap){0};
-        else
-            gs_nap_take(&nap);
+        look_around(&m);
+        if (moved) nap = (gs_nap){0};
+        else gs_nap_take(&nap);
     }
-    for (int rank = 1; rank < m.size; rank++) gs_transfer_finish(&m.seats[rank].out);
-    free(m.seats);
+    close_seats(&m);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gridshift/mpi.h"
@@ -24,13 +23,6 @@ typedef struct job {
     int index, sleep_ms;
     size_t answer; /* bytes of the result beside its index */
 } job;
-
-static double clock_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static double cpu_s(void)
 {
@@ -62,7 +54,7 @@ typedef struct effort {
 static void execute(void *context, const char *bytes, size_t length, gs_bytes *result)
 {
     effort *spent = context;
-    double wall = clock_s(), cpu = cpu_s();
+    double wall = gs_clock_s(), cpu = cpu_s();
     job j;
     CHECK(length >= sizeof j);
     memcpy(&j, bytes, sizeof j);
@@ -72,7 +64,7 @@ static void execute(void *context, const char *bytes, size_t length, gs_bytes *r
     result->data = gs_alloc(result->length, 1);
     memcpy(result->data, &j.index, sizeof j.index);
     fill(result->data + sizeof j.index, j.index, j.answer);
-    spent->wall_s += clock_s() - wall;
+    spent->wall_s += gs_clock_s() - wall;
     spent->cpu_s += cpu_s() - cpu;
 }
 
@@ -86,11 +78,13 @@ typedef struct sweep {
     char *bytes;
 } sweep;
 
-static bool next(void *context, gs_job *out)
+static bool next(void *context, int behind, int in_flight, gs_job *out)
 {
     sweep *s = context;
+    CHECK(behind >= 0 && behind <= in_flight && in_flight <= s->issued - s->accepted);
     if (s->issued == s->count) return false;
     job j = s->jobs[s->issued++];
+    out->id = j.index;
     out->length = sizeof j + s->padding;
     out->seconds = j.sleep_ms * 1e-3;
     s->bytes = gs_grow(s->bytes, out->length, 1); /* the same memory again: the master must have copied the last one */
@@ -114,22 +108,32 @@ static void accept_result(void *context, const char *result, size_t length, int 
     s->accepted++;
 }
 
-static bool tick(void *context)
+static gs_stop tick(void *context)
 {
     sweep *s = context;
-    return ++s->ticks == s->stop_after;
+    return ++s->ticks == s->stop_after ? GS_STOP : GS_GO;
 }
+
+static void nobody_is_lost(void *context, const gs_loss *loss)
+{
+    (void)context;
+    gs_die("rank %d was lost: %s", loss->rank, loss->reason);
+}
+
+static void stop(void) {}
+static uint64_t progress(void) { return 0; }
+static const gs_protection protection = {false, 60, 600};
 
 /* -> the share of a core that this rank took while it was not in a job. The jobs' array is read on rank 0 only. */
 static double drive(sweep *s)
 {
     effort spent = {0};
-    double wall = clock_s(), cpu = cpu_s();
+    double wall = gs_clock_s(), cpu = cpu_s();
     if (gs_mpi_rank()) {
-        gs_worker(execute, &spent);
+        CHECK(gs_worker(&(gs_worker_calls){&spent, execute, stop, progress}, &protection));
     } else {
         s->seen = gs_alloc((size_t)s->count, sizeof *s->seen);
-        gs_master(&(gs_master_calls){s, next, accept_result, tick});
+        gs_master(&(gs_master_calls){s, next, accept_result, nobody_is_lost, tick}, &protection);
         CHECK(s->stop_after || s->accepted == s->issued);
         int seen = 0;
         for (int i = 0; i < s->count; i++) {
@@ -140,7 +144,7 @@ static double drive(sweep *s)
         free(s->seen);
         free(s->bytes);
     }
-    return (cpu_s() - cpu - spent.cpu_s) / (clock_s() - wall);
+    return (cpu_s() - cpu - spent.cpu_s) / (gs_clock_s() - wall);
 }
 
 static void drive_many(void)
@@ -185,9 +189,9 @@ static void drive_unequal(void)
 {
     job jobs[] = {{0, 1000, 0}, {1, 300, 0}, {2, 300, 0}};
     sweep s = {.jobs = jobs, .count = 3};
-    double began = clock_s();
+    double began = gs_clock_s();
     drive(&s);
-    if (!gs_mpi_rank() && gs_mpi_size() > 2) CHECK(clock_s() - began < 1.25);
+    if (!gs_mpi_rank() && gs_mpi_size() > 2) CHECK(gs_clock_s() - began < 1.25);
 }
 
 /* One worker sleeps for two seconds; the others and the master have nothing to do. */
@@ -203,17 +207,16 @@ static void drive_idle(void)
 
 static void agree_asleep(void)
 {
-    double wall = clock_s(), cpu = cpu_s();
+    double wall = gs_clock_s(), cpu = cpu_s();
     if (!gs_mpi_rank()) usleep(1000000);
     CHECK(gs_mpi_agree(gs_mpi_rank() ? 1 : 42) == 42);
-    CHECK((cpu_s() - cpu) / (clock_s() - wall) < CPU_SHARE_MOST);
+    CHECK((cpu_s() - cpu) / (gs_clock_s() - wall) < CPU_SHARE_MOST);
 }
 
 /* One rank has no worker: gs_master must die, not wait. */
 static void refused(void)
 {
-    gs_mpi_finish();
-    exit(0);
+    exit(gs_mpi_finish(0));
 }
 
 int main(int argc, char **argv)
@@ -225,7 +228,7 @@ int main(int argc, char **argv)
     agree_asleep();
     if (gs_mpi_size() == 1) {
         gs_die_hook(refused);
-        gs_master(&(gs_master_calls){NULL, next, accept_result, tick});
+        gs_master(&(gs_master_calls){NULL, next, accept_result, nobody_is_lost, tick}, &protection);
         return 4;
     }
     drive_many();
@@ -233,6 +236,5 @@ int main(int argc, char **argv)
     drive_unequal();
     drive_stopped();
     drive_idle();
-    gs_mpi_finish();
-    return 0;
+    return gs_mpi_finish(gs_mpi_agree(0));
 }

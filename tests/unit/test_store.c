@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gridshift/store.h"
@@ -414,17 +415,17 @@ static void test_lock_excludes(void **state)
 {
     gs_lock *first, *second;
     gs_err e = {""};
-    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &first, &e), 0);
-    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &second, &e), -1);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &first, &e), 0);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &second, &e), -1);
     assert_null(second);
     char *pid = gs_text("process %ld on this host", (long)getpid());
     assert_non_null(strstr(e.text, pid));
     free(pid);
     gs_lock_release(&first);
     assert_null(first);
-    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &first, &e), 0);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &first, &e), 0);
     gs_lock_release(&first);
-    assert_int_equal(gs_lock_take("/nowhere", GS_WHOLE, &first, &e), -1);
+    assert_int_equal(gs_lock_take("/nowhere", GS_WHOLE, false, &first, &e), -1);
 }
 
 /* Leaves the lock of a process that was killed; its number is that of a living one when `reused`. */
@@ -435,7 +436,7 @@ static void leave_lock(const char *dir, bool reused)
     if (!child) {
         gs_lock *l;
         gs_err e;
-        _exit(gs_lock_take(dir, GS_WHOLE, &l, &e) ? 1 : 0);
+        _exit(gs_lock_take(dir, GS_WHOLE, false, &l, &e) ? 1 : 0);
     }
     int status;
     waitpid(child, &status, 0);
@@ -457,7 +458,7 @@ static void test_lock_stale(void **state)
     gs_lock *l;
     for (int reused = 0; reused < 2; reused++) {
         leave_lock(*state, reused);
-        if (gs_lock_take(*state, GS_WHOLE, &l, &e)) fail_msg("%s", e.text);
+        if (gs_lock_take(*state, GS_WHOLE, false, &l, &e)) fail_msg("%s", e.text);
         gs_lock_release(&l);
     }
 }
@@ -473,27 +474,85 @@ static void test_lock_foreign(void **state)
         gs_err e = {""};
         gs_lock *l;
         spill(*state, "lock", cases[i].text, strlen(cases[i].text));
-        assert_int_equal(gs_lock_take(*state, GS_WHOLE, &l, &e), -1);
+        assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &l, &e), -1);
         assert_non_null(strstr(e.text, cases[i].says));
     }
+}
+
+/* Makes the lock look as if it had been refreshed so long ago. */
+static void age_lock(const char *dir, int seconds)
+{
+    char *path = gs_text("%s/lock", dir);
+    struct timespec times[2];
+    clock_gettime(CLOCK_REALTIME, &times[0]);
+    times[0].tv_sec -= seconds;
+    times[1] = times[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    free(path);
+}
+
+/* Of another host nobody knows what lives: its refreshing is the sign. */
+static void test_lock_of_another_host(void **state)
+{
+    static const char foreign[] = "elsewhere abc 77 88 99\n";
+    gs_err e = {""};
+    gs_lock *l;
+    spill(*state, "lock", foreign, strlen(foreign));
+    age_lock(*state, 100);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &l, &e), -1);
+    assert_non_null(strstr(e.text, "--force-unlock"));
+    assert_int_equal(gs_lock_check(*state, GS_WHOLE, &e), -1);
+    age_lock(*state, 140);
+    assert_int_equal(gs_lock_check(*state, GS_WHOLE, &e), 0);
+    if (gs_lock_take(*state, GS_WHOLE, false, &l, &e)) fail_msg("%s", e.text);
+    gs_lock_release(&l);
+    spill(*state, "lock", foreign, strlen(foreign));
+    if (gs_lock_take(*state, GS_WHOLE, true, &l, &e)) fail_msg("%s", e.text);
+    assert_int_equal(gs_lock_refresh(l, &e), 0);
+    gs_lock_release(&l);
+}
+
+/* A refresh keeps the lock young, and finds out when it is another's. */
+static void test_lock_refresh(void **state)
+{
+    gs_err e = {""};
+    gs_lock *l, *other;
+    struct stat s;
+    char *path = gs_text("%s/lock", (char *)*state);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &l, &e), 0);
+    age_lock(*state, 1000);
+    assert_int_equal(gs_lock_refresh(l, &e), 0);
+    assert_int_equal(stat(path, &s), 0);
+    assert_true(time(NULL) - s.st_mtime < 500);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, true, &other, &e), 0);
+    assert_int_equal(gs_lock_refresh(l, &e), -1);
+    assert_non_null(strstr(e.text, "took this folder over"));
+    gs_lock_release(&l); /* not the other's */
+    assert_int_equal(gs_lock_refresh(other, &e), 0);
+    gs_lock_release(&other);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &l, &e), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(gs_lock_refresh(l, &e), -1);
+    gs_lock_release(&l);
+    free(path);
 }
 
 static void test_lock_shards(void **state)
 {
     gs_lock *first, *second, *whole;
     gs_err e = {""};
-    assert_int_equal(gs_lock_take(*state, 0, &first, &e), 0);
-    assert_int_equal(gs_lock_take(*state, 11, &second, &e), 0);
-    assert_int_equal(gs_lock_take(*state, 11, &whole, &e), -1);
+    assert_int_equal(gs_lock_take(*state, 0, false, &first, &e), 0);
+    assert_int_equal(gs_lock_take(*state, 11, false, &second, &e), 0);
+    assert_int_equal(gs_lock_take(*state, 11, false, &whole, &e), -1);
     gs_lock_release(&first);
-    assert_int_equal(gs_lock_take(*state, GS_WHOLE, &whole, &e), -1);
+    assert_int_equal(gs_lock_take(*state, GS_WHOLE, false, &whole, &e), -1);
     assert_non_null(strstr(e.text, "/lock.11"));
     gs_lock_release(&second);
-    if (gs_lock_take(*state, GS_WHOLE, &whole, &e)) fail_msg("%s", e.text);
-    assert_int_equal(gs_lock_take(*state, 3, &first, &e), -1);
+    if (gs_lock_take(*state, GS_WHOLE, false, &whole, &e)) fail_msg("%s", e.text);
+    assert_int_equal(gs_lock_take(*state, 3, false, &first, &e), -1);
     assert_non_null(strstr(e.text, "/lock:"));
     gs_lock_release(&whole);
-    assert_int_equal(gs_lock_take(*state, 3, &first, &e), 0); /* the attempt left nothing */
+    assert_int_equal(gs_lock_take(*state, 3, false, &first, &e), 0); /* the attempt left nothing */
     gs_lock_release(&first);
 }
 
@@ -510,7 +569,7 @@ static void test_lock_race(void **state)
         for (int got = 0;;) {
             gs_lock *l;
             gs_err e;
-            if (gs_lock_take(*state, GS_WHOLE, &l, &e)) {
+            if (gs_lock_take(*state, GS_WHOLE, false, &l, &e)) {
                 usleep(300);
                 continue;
             }
@@ -540,6 +599,7 @@ int main(void)
         IN_FOLDER(test_journal_keeps_the_last),   IN_FOLDER(test_journal_torn),         IN_FOLDER(test_journal_bad_line),
         IN_FOLDER(test_journal_rubbish),          IN_FOLDER(test_journal_no_file),      IN_FOLDER(test_journal_append_fails),
         IN_FOLDER(test_lock_excludes),            IN_FOLDER(test_lock_stale),           IN_FOLDER(test_lock_foreign),
+        IN_FOLDER(test_lock_of_another_host),     IN_FOLDER(test_lock_refresh),
         IN_FOLDER(test_journals_are_merged),      IN_FOLDER(test_lock_shards),            IN_FOLDER(test_lock_race)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
