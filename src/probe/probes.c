@@ -4,7 +4,8 @@
 #include "rows.h"
 #include "scene.h"
 
-const gs_probe *const gs_probes[] = {&gs_probe_routing, &gs_probe_norms, NULL};
+const gs_probe *const gs_probes[] = {&gs_probe_routing, &gs_probe_fourier, &gs_probe_attribution, &gs_probe_patching, &gs_probe_linear,
+                                     &gs_probe_roles, &gs_probe_glu, &gs_probe_norms, &gs_probe_geometry, NULL};
 
 int gs_probe_find(const char *name)
 {

@@ -1,5 +1,5 @@
 /* The pass over the set, and the names of what is measured. */
-#include "scene.h"
+#include "moments.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,7 +110,21 @@ int gs_scene_open(gs_scene *s, const gs_measure *q, unsigned sees, gs_metrics *o
     return 0;
 }
 
-void gs_scene_close(gs_scene *s) { gs_arena_close(&s->arena); }
+const gs_moments *gs_scene_pca(gs_scene *s, int layer)
+{
+    if (!s->pca[layer]) {
+        s->pca[layer] = gs_alloc(1, sizeof *s->pca[layer]);
+        gs_moments_of(s, s->rows, s->units, s->hidden[layer], true, s->pca[layer]);
+    }
+    return s->pca[layer];
+}
+
+void gs_scene_close(gs_scene *s)
+{
+    for (int l = 0; l < s->d.L; l++)
+        if (s->pca[l]) gs_moments_free(s->pca[l]), free(s->pca[l]);
+    gs_arena_close(&s->arena);
+}
 
 void gs_tell(gs_scene *s, double value, const char *metric, int layer, const char *format, ...)
 {

@@ -26,8 +26,11 @@ struct gs_scene {
     int32_t *choice[GS_LAYERS_MOST];                                           /* (n T, k), all positions; -1: not routed */
     float *p[GS_LAYERS_MOST];                                                  /* (n T, E); NULL without a router */
     float *logits;                                                             /* (rows, C) */
+    struct gs_moments *pca[GS_LAYERS_MOST]; /* of the hidden activations; made when first asked for */
     gs_arena arena;
 };
+/* Needs GS_SEES_HIDDEN; borrowed, with vectors. */
+const struct gs_moments *gs_scene_pca(gs_scene *s, int layer);
 
 int gs_scene_open(gs_scene *s, const gs_measure *q, unsigned sees, gs_metrics *out, gs_err *e);
 void gs_scene_close(gs_scene *s);

@@ -127,7 +127,7 @@ static const gs_metric_row *find_row(const gs_metric_row *row, const char *name)
 int gs_metric_parse(const char *full_name, gs_metric_name *out)
 {
     *out = (gs_metric_name){0};
-    char metric[32];
+    char metric[48];
     const char *at = full_name;
     if (!cut(&at, '.', out->checkpoint, sizeof out->checkpoint) || !cut(&at, '.', out->subject, sizeof out->subject)) return -1;
     if (strchr(at, '[')) {

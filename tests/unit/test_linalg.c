@@ -164,11 +164,51 @@ static void cross_entropy_keeps_small_losses(void **state)
     assert_int_equal(right, 0); /* ties break to the lower index */
 }
 
+/* a = sum_i values[i] v_i v_i^T over planted orthonormal v (reflected unit vectors) -> the values back, and vectors with a v = value v. */
+static void one_eigen(int n, const double *planted, double tolerance)
+{
+    size_t N = (size_t)n;
+    double *a = gs_alloc(N * N, 8), *kept = gs_alloc(N * N, 8), *values = gs_alloc(N, 8), *u = gs_alloc(N, 8), square = 0;
+    for (int i = 0; i < n; i++) u[i] = gs_rng_normal(gs_rng_of(2, GS_RNG_INIT), 0, 0, (uint32_t)i), square += u[i] * u[i];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            for (int k = 0; k < n; k++)
+                a[i * n + j] += planted[k] * ((i == k) - 2 * u[i] * u[k] / square) * ((j == k) - 2 * u[j] * u[k] / square);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++) a[i * n + j] = a[j * n + i];
+    memcpy(kept, a, N * N * 8);
+    gs_eigen(n, a, values, true);
+    for (int i = 0; i < n; i++) {
+        if (fabs(values[i] - planted[i]) > tolerance) fail_msg("%d of %d: %.17g, not %.17g", i, n, values[i], planted[i]);
+        for (int j = 0; j < n; j++) {
+            double inner = 0, image = 0;
+            for (int k = 0; k < n; k++) inner += a[i * n + k] * a[j * n + k], image += kept[j * n + k] * a[i * n + k];
+            assert_true(fabs(inner - (i == j)) < 1e-12);
+            assert_true(fabs(image - values[i] * a[i * n + j]) <= tolerance);
+        }
+    }
+    double *alone = gs_alloc(N, 8);
+    gs_eigen(n, kept, alone, false);
+    assert_memory_equal(alone, values, N * 8); /* the same bits with and without vectors */
+    free(a), free(kept), free(values), free(u), free(alone);
+}
+
+static void eigenvalues_come_back(void **state)
+{
+    (void)state;
+    double spread[64], pairs[33], flat[20], none[5] = {0}, one[1] = {-7}, two[2] = {3, -1};
+    for (int i = 0; i < 64; i++) spread[i] = exp(-i / 3.0);
+    for (int i = 0; i < 33; i++) pairs[i] = 10 - i / 2; /* each twice, as cosine and sine are */
+    for (int i = 0; i < 20; i++) flat[i] = 2;
+    one_eigen(64, spread, 1e-14), one_eigen(33, pairs, 1e-13), one_eigen(20, flat, 1e-14);
+    one_eigen(5, none, 0), one_eigen(1, one, 0), one_eigen(2, two, 1e-15);
+}
+
 int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_sets), cmocka_unit_test(gemm_is_the_reference_bit_for_bit),
                                        cmocka_unit_test(functions_keep_their_ulp), cmocka_unit_test(sets_agree_bit_for_bit),
-                                       cmocka_unit_test(cross_entropy_keeps_small_losses)};
+                                       cmocka_unit_test(cross_entropy_keeps_small_losses), cmocka_unit_test(eigenvalues_come_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

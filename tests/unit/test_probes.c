@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "gridshift/probe.h"
+#include "probe/logistic.h"
+#include "probe/moments.h"
+#include "probe/spectrum.h"
 
 typedef struct world {
     gs_model *m;
@@ -150,10 +153,157 @@ static void norms_and_their_ratios(void **state)
     close_world(&w);
 }
 
+/* -- Fourier -------------------------------------------------------------------------------------------------------------- */
+
+enum { P = 13, W = 3 };
+static double turn(int j) { return 2 * M_PI * W * j / P; }
+
+/* Attention gives (x_a + x_b) / 3 with x = (cos wa, sin wa); the gated units are (A + B)(A - B), 0 and (A + B)^2 with A = cos wa + cos wb and
+ * B the sines: cos 2wa + cos 2wb + 2 cos w(a + b), and 2 + 2 cos w(a - b) + sin 2wa + sin 2wb + 2 sin w(a + b). The readout makes
+ * u_0 cos wc + u_2 sin wc of them. */
+static void plant_cosines(world *w)
+{
+    open_world(w, "{\"task\":\"modular\",\"task.modulus\":13,\"model.d_model\":4,\"model.heads\":1,\"ffn.kind\":\"glu\",\"ffn.width\":3,"
+                  "\"ffn.activation\":\"identity\"}");
+    float *embed = tensor(w, "embed.weight"), *v = tensor(w, "blocks.0.attn.v.weight"), *o = tensor(w, "blocks.0.attn.o.weight");
+    float *gate = tensor(w, "blocks.0.ffn.gate.weight"), *up = tensor(w, "blocks.0.ffn.up.weight"), *down = tensor(w, "blocks.0.ffn.down.weight");
+    float *unembed = tensor(w, "unembed.weight");
+    for (int a = 0; a < P; a++) {
+        embed[4 * a] = (float)cos(turn(a)), embed[4 * a + 1] = (float)sin(turn(a));
+        unembed[4 * a + 2] = (float)cos(turn(a)), unembed[4 * a + 3] = (float)sin(turn(a));
+    }
+    for (int d = 0; d < 4; d++) v[5 * d] = o[5 * d] = 1;
+    gate[0] = gate[1] = gate[8] = gate[9] = 3;
+    up[0] = 3, up[1] = -3, up[8] = up[9] = 3;
+    down[2 * 3 + 0] = 1, down[3 * 3 + 2] = 1;
+}
+
+static void planted_cosine_neurons(void **state)
+{
+    (void)state;
+    world w;
+    plant_cosines(&w);
+    probe(&w, "best", 0, "fourier");
+    const struct { const char *name; double want; } rows[] = {
+        {"neuron_concentration", 1.0 / 3}, {"neuron_concentration_live", 0.5}, {"neuron_concentration_weighted", 0.5},
+        {"neuron_concentration_one_sided", 2.0 / 3}, {"neuron_concentration_live_one_sided", 1}, {"dead_units", 1.0 / 3},
+        {"neuron_fve", (2.0 / 3 + 0.8) / 3}, {"neuron_fve_live", (2.0 / 3 + 0.8) / 2}, {"neuron_fve_85", 0},
+        {"pc_concentration[pc=1]", 0.5}, {"pc_concentration[pc=2]", 0.5}, {"pc_concentration_max_one_sided", 1},
+        {"pc_fve[pc=1]", 0.8}, {"pc_fve[pc=2]", 2.0 / 3}, {"pc_fve_mean", (2.0 / 3 + 0.8) / 2},
+        {"layer_r2_max", (2.0 / 3 + 0.4) / 2}, {"layer_r2[rank=1]", (2.0 / 3 + 0.4) / 2}, {"layer_r2_key", (2.0 / 3 + 0.4) / 2},
+        {"key_frequencies", 1}, {"key_frequency[rank=1]", W}, {"logit_sum_share", 0.5}, {"logit_key_share", 0.5},
+        {"embed_gini", 10.0 / 12}, {"embed_top5", 1}, {"unembed_gini", 10.0 / 12}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *name = gs_text("best.fourier.%s", rows[i].name);
+        near_to(&w, name, rows[i].want, 1e-5);
+        free(name);
+    }
+    assert_null(gs_metrics_get(&w.metrics, "best.fourier.pc_fve[pc=3]")); /* the layer has rank 2 */
+    all_are_in_the_table(&w);
+    close_world(&w);
+}
+
+/* Restricted logits: 2 cos w(s - c) and the mean, 2 sin wc. Excluded: what is left of u_0 and u_2. */
+static void planted_restricted_and_excluded_loss(void **state)
+{
+    (void)state;
+    world w;
+    double restricted = 0, excluded = 0;
+    int trained = 0;
+    plant_cosines(&w);
+    probe(&w, "best", 0, "fourier");
+    const gs_data *train = gs_task_set(w.task, GS_SET_TRAIN, 0);
+    for (int s = 0; s < P; s++) {
+        double sum = 0;
+        for (int c = 0; c < P; c++) sum += exp(2 * cos(turn(s - c)) + 2 * sin(turn(c)));
+        restricted += (log(sum) - 2 - 2 * sin(turn(s))) / P;
+    }
+    for (int i = 0; i < train->n; i++, trained++) {
+        int a = train->tokens[3 * i], b = train->tokens[3 * i + 1], s = (a + b) % P;
+        double u0 = cos(2 * turn(a)) + cos(2 * turn(b)), u2 = 2 + 2 * cos(turn(a - b)) + sin(2 * turn(a)) + sin(2 * turn(b)), sum = 0;
+        for (int c = 0; c < P; c++) sum += exp(u0 * cos(turn(c)) + u2 * sin(turn(c)));
+        excluded += log(sum) - u0 * cos(turn(s)) - u2 * sin(turn(s));
+    }
+    near_to(&w, "best.fourier.restricted_loss[split=all]", restricted, 1e-5);
+    near_to(&w, "best.fourier.excluded_loss[split=train]", excluded / trained, 1e-5);
+    near_to(&w, "best.fourier.excluded_loss[split=train,rank=1]", excluded / trained, 1e-5);
+    close_world(&w);
+}
+
+/* The three parts of the planted block: gate (A + B, 0, A + B) is no function of a + b; the product of it is. */
+static void a_planted_gated_block(void **state)
+{
+    (void)state;
+    world w;
+    plant_cosines(&w);
+    probe(&w, "final", 0, "glu");
+    near_to(&w, "final.glu.dead_units[part=gate]", 1, 1e-12); /* cos wa + cos wb has the mean 0 for each a + b */
+    near_to(&w, "final.glu.dead_units[part=product]", 1.0 / 3, 1e-12);
+    near_to(&w, "final.glu.concentration_live[part=product]", 0.5, 1e-6);
+    near_to(&w, "final.glu.participation_ratio[part=gate]", 1, 1e-5);
+    near_to(&w, "final.glu.participation_ratio[part=product]", 64.0 / 34, 1e-5); /* variances 3 and 5 */
+    near_to(&w, "final.glu.class_variance[part=product,of=answer]", (2.0 / 3 + 0.4) / 2, 1e-5);
+    /* B_2 = 9 (A^2 - B^2) and B_3 = 9 (A + B)^2 as matrices: diag(9, -9) and all 9: squared norms 162 and 324, orthogonal */
+    near_to(&w, "final.glu.bilinear_stable_rank", 486.0 / 324, 1e-6);
+    near_to(&w, "final.glu.bilinear_effective_rank", exp(-(log(1.0 / 3) / 3 + 2 * log(2.0 / 3) / 3)), 1e-6);
+    all_are_in_the_table(&w);
+    close_world(&w);
+}
+
+/* -- solvers -------------------------------------------------------------------------------------------------------------- */
+
+/* Two classes, one input of +-1, shares of class 1 of 3/4 at +1 and 1/4 at -1: by symmetry b = 0 and the two rows of W are +-v, where v
+ * minimises the mean of -3/4 log s - 1/4 log(1 - s), s = sigmoid(2 v), plus the decay of both rows: 2 (s - 3/4) + 2 decay v = 0. */
+static void a_known_mixture(void **state)
+{
+    (void)state;
+    double x[8] = {1, 1, 1, 1, -1, -1, -1, -1}, weights[4], v = 0;
+    int y[8] = {1, 1, 1, 0, 0, 0, 0, 1};
+    gs_logistic_fit(8, 1, 2, x, y, weights);
+    for (int i = 0; i < 200; i++) v += 0.5 * (0.75 - 1 / (1 + exp(-2 * v)) - GS_LOGISTIC_DECAY * v);
+    assert_true(fabs(weights[2] - v) < 1e-5 && fabs(weights[0] + v) < 1e-5);
+    assert_true(fabs(weights[3] - weights[1]) < 1e-5);
+    assert_int_equal(gs_logistic_right(8, 1, 2, x, y, weights), 6);
+}
+
+static void summaries_of_a_spectrum(void **state)
+{
+    (void)state;
+    const double flat[4] = {2, 2, 2, 2}, one[4] = {5, 0, 0, 0}, none[2] = {0, 0}, mixed[3] = {4, 2, 2};
+    assert_true(gs_participation(4, flat) == 4 && fabs(gs_effective_rank(4, flat) - 4) < 1e-14 && gs_stable_rank(4, flat) == 4);
+    assert_true(gs_participation(4, one) == 1 && fabs(gs_effective_rank(4, one) - 1) < 1e-15 && gs_stable_rank(4, one) == 1);
+    assert_true(gs_participation(2, none) == 0 && gs_effective_rank(2, none) == 0 && gs_stable_rank(2, none) == 0);
+    assert_true(fabs(gs_participation(3, mixed) - 64.0 / 24) < 1e-15 && gs_stable_rank(3, mixed) == 2);
+    assert_true(fabs(gs_effective_rank(3, mixed) - pow(2, 1.5)) < 1e-14);
+    double gini[4] = {0, 0, 0, 7}, even[4] = {3, 3, 3, 3};
+    assert_true(gs_gini(4, gini) == 0.75 && gs_gini(4, even) == 0);
+}
+
+/* A planted matrix of rank 2, by singular values 3 and 1. */
+static void planted_low_rank(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w, "{\"task\":\"addition\",\"task.digits\":1,\"model.d_model\":4,\"model.heads\":1,\"ffn.width\":6}");
+    float *up = tensor(&w, "blocks.0.ffn.up.weight");
+    up[0] = up[4] = 3 * (float)M_SQRT1_2;            /* 3 (e0 + e1) / sqrt 2, along x_0 */
+    up[1] = (float)M_SQRT1_2, up[5] = -(float)M_SQRT1_2; /* (e0 - e1) / sqrt 2, along x_1 */
+    probe(&w, "final", 0, "geometry");
+    near_to(&w, "final.geometry.weight_stable_rank[of=up]", 10.0 / 9, 1e-6);
+    near_to(&w, "final.geometry.weight_effective_rank[of=up]", exp(-(0.9 * log(0.9) + 0.1 * log(0.1))), 1e-6);
+    near_to(&w, "final.geometry.weight_stable_rank[of=down]", 0, 0);
+    near_to(&w, "final.geometry.effective_rank[of=hidden]", 0, 0);
+    all_are_in_the_table(&w);
+    close_world(&w);
+}
+
 int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_planted_router), cmocka_unit_test(a_collapsed_router),
-                                       cmocka_unit_test(norms_and_their_ratios)};
+                                       cmocka_unit_test(norms_and_their_ratios), cmocka_unit_test(planted_cosine_neurons),
+                                       cmocka_unit_test(planted_restricted_and_excluded_loss), cmocka_unit_test(a_planted_gated_block),
+                                       cmocka_unit_test(a_known_mixture), cmocka_unit_test(summaries_of_a_spectrum),
+                                       cmocka_unit_test(planted_low_rank)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
