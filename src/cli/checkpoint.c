@@ -57,12 +57,25 @@ static int open_config(const char *path, const gs_st_file *f, gs_config *c, gs_e
     return gs_config_from_json(text, c, &why) ? gs_error(e, "%s: the config in its metadata: %.1500s", path, why.text) : 0;
 }
 
+/* The config sizes the model: a small file must not make us allocate a large one before its tensors are looked at. */
+static int check_size(const char *path, const gs_st_file *f, const gs_config *c, gs_err *e)
+{
+    enum { SLACK = 1 << 20 }; /* what is missing from a file of the usual size is named below */
+    gs_counts n;
+    gs_count(c, &n);
+    int64_t there = 0;
+    for (int i = 0; i < f->count; i++) there += (int64_t)(f->tensors[i].bytes / sizeof(float));
+    if (n.params_total <= 2 * there + SLACK) return 0;
+    return gs_error(e, "%s: the config in its metadata asks for %lld parameters, and its tensors have %lld", path,
+                    (long long)n.params_total, (long long)there);
+}
+
 int gs_checkpoint_read(const char *path, gs_model **out, int64_t *step, gs_err *e)
 {
     gs_st_file f;
     gs_config c;
     if (gs_st_read(path, &f, e)) return -1;
-    int failed = open_config(path, &f, &c, e) || gs_model_open(&c, gs_dims_of(&c), false, out, e);
+    int failed = open_config(path, &f, &c, e) || check_size(path, &f, &c, e) || gs_model_open(&c, gs_dims_of(&c), false, out, e);
     if (!failed && fill(path, &f, *out, e)) {
         gs_model_close(out);
         failed = 1;

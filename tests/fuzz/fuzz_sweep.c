@@ -1,12 +1,7 @@
-/* libFuzzer target: a sweep file -> spec -> grid. Built only when asked: see meson.build here. */
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
+/* Fuzzing target: a sweep file -> spec -> grid. */
+#include "fuzz.h"
 #include "gridshift/sweep.h"
 #include "sweep/pool.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Sweeps of many runs are sound and only slow. */
 static bool is_small(const gs_spec *s)
@@ -20,15 +15,14 @@ static bool is_small(const gs_spec *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
+    char path[96];
     gs_spec *s = NULL;
     gs_grid *g = NULL;
     gs_err e;
-    int fd = memfd_create("sweep", 0);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (write(fd, data, size) == (ssize_t)size && !gs_spec_load(path, NULL, 0, &s, &e) && is_small(s)) gs_grid_expand(s, &g, &e);
+    snprintf(path, sizeof path, "%s/sweep.yaml", fuzz_folder());
+    fuzz_put(path, data, size);
+    if (!gs_spec_load(path, NULL, 0, &s, &e) && is_small(s)) gs_grid_expand(s, &g, &e);
     gs_grid_close(&g);
     gs_spec_close(&s);
-    close(fd);
     return 0;
 }
