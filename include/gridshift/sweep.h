@@ -26,7 +26,8 @@ typedef struct gs_selector {
 } gs_selector;
 bool gs_selects(const gs_selector *s, const gs_config *c); /* an absent key fits no value */
 
-typedef enum gs_table_kind { GS_TABLE_COMPARISON, GS_TABLE_SCALING } gs_table_kind;
+/* CLAIM: the two sides of a claim; the tables make it, no sweep file names it. */
+typedef enum gs_table_kind { GS_TABLE_COMPARISON, GS_TABLE_SCALING, GS_TABLE_CLAIM } gs_table_kind;
 typedef struct gs_table_spec {
     char *name;
     gs_table_kind kind;
@@ -36,10 +37,38 @@ typedef struct gs_table_spec {
     int metric_count;
     char **metrics;       /* full names */
     gs_selector baseline; /* comparison; count 0: none */
+    gs_selector only;     /* claim: the runs that are compared; count 0: all */
     int pool_count;
     gs_key *pool; /* keys averaged over on purpose */
     gs_where where;
 } gs_table_spec;
+
+/* A claim is stated before the run and judged after it: a run of `compare` meets the runs of `against` that agree in every varying key
+ * that neither names. */
+typedef enum gs_expect { GS_EXPECT_GREATER, GS_EXPECT_LESS, GS_EXPECT_EQUIVALENT, GS_EXPECT_DIFFERENT, GS_EXPECT_COUNT } gs_expect;
+typedef enum gs_claim_test {
+    GS_TEST_PAIRED,               /* t test of the seeds' differences */
+    GS_TEST_WELCH,                /* t test of two samples; seeds need not be the same */
+    GS_TEST_WILCOXON,             /* signed ranks of the differences */
+    GS_TEST_MANN_WHITNEY,         /* ranks of two samples */
+    GS_TEST_PERMUTATION,          /* sign flips of the differences */
+    GS_TEST_PERMUTATION_UNPAIRED, /* splits of two samples */
+    GS_TEST_LOG_RANK,             /* of curve.clean.steps_to_N, censored at the steps done; its default */
+    GS_TEST_FISHER,               /* of curve.clean.steps_to_N: how many seeds reach it */
+    GS_TEST_COUNT
+} gs_claim_test;
+extern const char *const gs_expect_names[GS_EXPECT_COUNT];
+extern const char *const gs_claim_test_names[GS_TEST_COUNT];
+typedef struct gs_claim_spec {
+    char *name, *metric; /* owned */
+    gs_selector compare, against;
+    gs_expect expect;
+    gs_claim_test test;
+    double margin; /* EQUIVALENT: in the metric's unit; else nan */
+    int pool_count;
+    gs_key *pool; /* keys averaged over on purpose */
+    gs_where where;
+} gs_claim_spec;
 
 typedef struct gs_spec gs_spec; /* opaque: src/sweep/spec.h */
 
@@ -60,6 +89,7 @@ gs_wanted gs_spec_wanted(const gs_spec *s);         /* of `ablate:` and `probe:`
 double gs_spec_core_hours(const gs_spec *s);        /* budget.core_hours; 0: none */
 int64_t gs_spec_bytes(const gs_spec *s);            /* budget.bytes of one run; 0: none */
 const gs_table_spec *gs_spec_tables(const gs_spec *s, int *count); /* in file order; borrowed */
+const gs_claim_spec *gs_spec_claims(const gs_spec *s, int *count);  /* in file order; borrowed */
 
 typedef struct gs_grid {
     int count;

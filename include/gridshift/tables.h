@@ -1,4 +1,4 @@
-/* gridshift tables: records of the current sweep -> statistics -> comparison and scaling tables as md, csv, tex and json.
+/* gridshift tables: records of the current sweep -> statistics -> comparison and scaling tables and claims as md, csv, tex and json.
  *
  * Everything is local and deterministic: rows in plan order, numbers as gs_real gives them, no time, host or path. */
 #ifndef GRIDSHIFT_TABLES_H
@@ -17,7 +17,7 @@ typedef struct gs_entry {
 } gs_entry;
 
 /* Checks that need no result: no silent pooling (DESIGN section 3), a baseline that exists, metrics that the grammar and the
- * tasks can give, equal sets of seeds unless partial. Bad input: exit 2 before anything starts. The sweep file's
+ * tasks can give, equal sets of seeds unless partial; of claims too. Bad input: exit 2 before anything starts. The sweep file's
  * name is in the text. A table that --set left without runs is no error. */
 int gs_tables_check(const gs_spec *s, const gs_grid *g, bool partial, gs_err *e);
 

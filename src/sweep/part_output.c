@@ -41,7 +41,7 @@ static const bool table_takes[2][TABLE_COUNT] = {
 static const char *const kind_names[] = {"comparison", "scaling"};
 
 /* A list of keys; seed has its own role: tables aggregate over it. */
-static int read_keys(const gs_reader *r, const gs_node *n, const char *what, gs_key **keys, int *count)
+int gs_read_keys(const gs_reader *r, const gs_node *n, const char *what, gs_key **keys, int *count)
 {
     const char *text;
     if (gs_read_list(r, n, what)) return -1;
@@ -57,6 +57,14 @@ static int read_keys(const gs_reader *r, const gs_node *n, const char *what, gs_
     return 0;
 }
 
+int gs_read_metric(const gs_reader *r, const gs_node *n, const char *what, const char **out)
+{
+    if (gs_read_text(r, n, what, out)) return -1;
+    if (gs_metric_find(*out)) return 0;
+    return gs_fail(r, n->where, "unknown metric '%.100s'; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], "
+                                "e.g. final.zero_ffn.accuracy[carry=2]", *out);
+}
+
 static int read_metrics(const gs_reader *r, const gs_node *n, gs_table_spec *t)
 {
     const char *text;
@@ -65,10 +73,7 @@ static int read_metrics(const gs_reader *r, const gs_node *n, gs_table_spec *t)
     t->metrics = gs_alloc((size_t)n->count, sizeof *t->metrics);
     for (int i = 0; i < n->count; i++) {
         gs_where at = n->items[i]->where;
-        if (gs_read_text(r, n->items[i], "metrics", &text)) return -1;
-        if (!gs_metric_find(text))
-            return gs_fail(r, at, "unknown metric '%.100s'; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], "
-                                  "e.g. final.zero_ffn.accuracy[carry=2]", text);
+        if (gs_read_metric(r, n->items[i], "metrics", &text)) return -1;
         for (int j = 0; j < i; j++)
             if (!strcmp(t->metrics[j], text)) return gs_fail(r, at, "the metric %s is there twice; remove one", text);
         t->metrics[t->metric_count++] = gs_text("%s", text);
@@ -89,11 +94,11 @@ static int read_x(const gs_reader *r, const gs_node *n, gs_table_spec *t)
 static int read_parts(const gs_reader *r, const gs_node *const *found, gs_table_spec *t)
 {
     if (read_metrics(r, found[METRICS], t)) return -1;
-    if (found[ROWS] && read_keys(r, found[ROWS], "rows", &t->rows, &t->row_count)) return -1;
-    if (found[SERIES] && read_keys(r, found[SERIES], "series", &t->rows, &t->row_count)) return -1;
+    if (found[ROWS] && gs_read_keys(r, found[ROWS], "rows", &t->rows, &t->row_count)) return -1;
+    if (found[SERIES] && gs_read_keys(r, found[SERIES], "series", &t->rows, &t->row_count)) return -1;
     if (found[X] && read_x(r, found[X], t)) return -1;
     if (found[BASELINE] && gs_read_selector(r, found[BASELINE], "baseline", &t->baseline)) return -1;
-    return found[POOL] ? read_keys(r, found[POOL], "pool", &t->pool, &t->pool_count) : 0;
+    return found[POOL] ? gs_read_keys(r, found[POOL], "pool", &t->pool, &t->pool_count) : 0;
 }
 
 static int read_table(const gs_reader *r, const gs_name *name, const gs_node *n, gs_table_spec *t)

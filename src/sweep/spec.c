@@ -8,9 +8,9 @@
 #include "sweep/parts.h"
 
 enum { FILE_MOST = 4 << 20 };
-enum { VERSION, NAME, DEFAULTS, PARAMETERS, ZIP, EXCLUDE, INCLUDE, MATCH, ABLATE, PROBE, TABLES, BUDGET, SECTION_COUNT };
+enum { VERSION, NAME, DEFAULTS, PARAMETERS, ZIP, EXCLUDE, INCLUDE, MATCH, ABLATE, PROBE, TABLES, CLAIMS, BUDGET, SECTION_COUNT };
 static const char *const section_names[SECTION_COUNT] = {"sweep",   "name",  "defaults", "parameters", "zip",   "exclude",
-                                                         "include", "match", "ablate",   "probe",      "tables", "budget"};
+                                                         "include", "match", "ablate",   "probe",      "tables", "claims", "budget"};
 
 static int read_version(const gs_reader *r, const gs_node *n, gs_spec *s)
 {
@@ -30,7 +30,7 @@ static int read_name(const gs_reader *r, const gs_node *n, gs_spec *s)
 /* The order matters: zip and --set look at what parameters and defaults gave. */
 static int (*const section_readers[SECTION_COUNT])(const gs_reader *, const gs_node *, gs_spec *) = {
     read_version, read_name, gs_part_defaults, gs_part_parameters, gs_part_zip, gs_part_exclude, gs_part_include,
-    gs_part_match, gs_part_ablate, gs_part_probe, gs_part_tables, gs_part_budget};
+    gs_part_match, gs_part_ablate, gs_part_probe, gs_part_tables, gs_part_claims, gs_part_budget};
 
 /* sweeps/headline.yaml -> headline */
 static int name_from_path(const gs_reader *r, gs_spec *s)
@@ -119,6 +119,8 @@ void gs_spec_close(gs_spec **spec)
     free(s->match.count);
     for (int i = 0; i < s->table_count; i++) gs_table_spec_free(&s->tables[i]);
     free(s->tables);
+    for (int i = 0; i < s->claim_count; i++) gs_claim_spec_free(&s->claims[i]);
+    free(s->claims);
     for (int i = 0; i < s->filter_count; i++) free(s->filters[i].values);
     free(s->filters);
     free(s->path);
@@ -143,6 +145,11 @@ const gs_table_spec *gs_spec_tables(const gs_spec *s, int *count)
 {
     *count = s->table_count;
     return s->tables;
+}
+const gs_claim_spec *gs_spec_claims(const gs_spec *s, int *count)
+{
+    *count = s->claim_count;
+    return s->claims;
 }
 
 const gs_axis *gs_axis_of(const gs_spec *s, gs_key key, const gs_term **term)

@@ -45,6 +45,8 @@ struct gs_spec {
     gs_where probe_where; /* of `probe:`; line 0: none */
     int table_count;
     gs_table_spec *tables;
+    int claim_count;
+    gs_claim_spec *claims;
     double core_hours;
     int64_t bytes;
     gs_value replaced[GS_KEY_COUNT]; /* --set of a key that is not listed */

@@ -14,16 +14,16 @@ int gs_table_error(const gs_context *c, const gs_table_spec *t, gs_err *e, const
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (t->where.line == 0) return gs_error(e, "%s: table %s: %s", c->path, t->name, text);
-    return gs_error(e, "%s:%d:%d: table %s: %s", c->path, t->where.line, t->where.column, t->name, text);
+    const char *what = t->kind == GS_TABLE_CLAIM ? "claim" : "table";
+    if (t->where.line == 0) return gs_error(e, "%s: %s %s: %s", c->path, what, t->name, text);
+    return gs_error(e, "%s:%d:%d: %s %s: %s", c->path, t->where.line, t->where.column, what, t->name, text);
 }
 
 /* -- can a run give a metric? ------------------------------------------------------------------------------------ */
 
 static bool checkpoint_fits(const gs_context *x, const gs_metric_name *m, const gs_config *c)
 {
-    bool milestone = !strncmp(m->row->name, "steps_to_", 9);
-    if (!strcmp(m->checkpoint, "curve") != milestone) return false;
+    if (!strcmp(m->checkpoint, "curve") != gs_metric_is_time(m)) return false;
     if (!strcmp(m->checkpoint, "given")) return false; /* a file, not a run */
     if (m->step < 0) return true;
     int64_t every = m->probe >= 0 ? x->wanted.probe_every : gs_int(c, GS_EVAL_RECORD);
@@ -109,13 +109,14 @@ static gs_keyset task_keys(void)
     return out;
 }
 
-static bool any_run_gives(const gs_context *c, const gs_metric_name *m)
+static bool any_run_gives(const gs_context *c, const gs_metric_name *m, const gs_selector *runs)
 {
     gs_keyset keys = task_keys();
     gs_run refused = {NULL, 0}; /* the last task that has no such stratum: opening one is not cheap */
     gs_config config;
     for (int i = 0; i < c->grid->count; i++) {
         gs_run run = {c->grid, i};
+        if (runs && !gs_run_fits(run, runs)) continue;
         gs_run_config(run, &config);
         if (!checkpoint_fits(c, m, &config) || !subject_fits(m, &config)) continue;
         if (!*m->stratum) return true;
@@ -126,7 +127,7 @@ static bool any_run_gives(const gs_context *c, const gs_metric_name *m)
     return false;
 }
 
-static int check_metric(const gs_context *c, const gs_table_spec *t, const char *metric, gs_err *e)
+int gs_metric_verify(const gs_context *c, const gs_table_spec *t, const char *metric, const gs_selector *runs, const char *where, gs_err *e)
 {
     gs_metric_name m;
     if (gs_metric_parse(metric, &m)) return gs_table_error(c, t, e, "%s is no metric.", metric); /* the sweep stage explains it */
@@ -135,8 +136,8 @@ static int check_metric(const gs_context *c, const gs_table_spec *t, const char 
                               gs_mode_names[m.mode]);
     if (m.probe >= 0 && !(c->wanted.probes >> m.probe & 1))
         return gs_table_error(c, t, e, "%s is not measured. Add %s to `probe`.", metric, gs_probes[m.probe]->name);
-    if (c->narrowed || any_run_gives(c, &m)) return 0;
-    return gs_table_error(c, t, e, "no run of the sweep gives %s. Check its checkpoint, site and stratum against the runs.", metric);
+    if (c->narrowed || any_run_gives(c, &m, runs)) return 0;
+    return gs_table_error(c, t, e, "no run of %s gives %s. Check its checkpoint, site and stratum against the runs.", where, metric);
 }
 
 /* -- keys -------------------------------------------------------------------------------------------------------- */
@@ -172,15 +173,20 @@ int gs_table_verify(const gs_context *c, const gs_table_spec *t, gs_err *e)
 {
     if (check_keys(c, t, e)) return -1;
     for (int k = 0; k < t->metric_count; k++)
-        if (check_metric(c, t, t->metrics[k], e)) return -1;
+        if (gs_metric_verify(c, t, t->metrics[k], NULL, "the sweep", e)) return -1;
     if (t->kind == GS_TABLE_SCALING && check_x(c, t, e)) return -1;
+    return gs_frame_verify(c, t, !c->partial, e);
+}
+
+int gs_frame_verify(const gs_context *c, const gs_table_spec *t, bool equal_seeds, gs_err *e)
+{
     gs_point *points = gs_alloc((size_t)c->grid->count + 1, sizeof *points);
     static const gs_metrics will_be = {0};
     for (int i = 0; i < c->grid->count; i++) points[i] = (gs_point){.run = {c->grid, i}, .metrics = &will_be};
     gs_frame f;
     int result = gs_frame_open(c, t, points, c->grid->count, &f, e);
     if (result == 0) {
-        result = c->partial ? 0 : gs_frame_seeds_equal(&f, e);
+        result = equal_seeds ? gs_frame_seeds_equal(&f, e) : 0;
         gs_frame_close(&f);
     }
     free(points);

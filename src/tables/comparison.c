@@ -71,7 +71,7 @@ static void fill_row(gs_table *t, const gs_frame *f, int group, const gs_shown *
     gs_side_close(&s);
 }
 
-static void name_selector(const gs_selector *s, gs_buf *out)
+void gs_selector_text(const gs_selector *s, gs_buf *out)
 {
     char text[64];
     for (int k = 0; k < s->count; k++) {
@@ -105,7 +105,7 @@ static void add_notes(gs_table *t, const gs_frame *f)
                   mismatch ? " mismatch: the count that match solves for, else params_total, against the baseline." : "");
     if (f->spec->baseline.count) {
         gs_buf text = {0};
-        name_selector(&f->spec->baseline, &text);
+        gs_selector_text(&f->spec->baseline, &text);
         if (f->baseline.count) gs_table_note(t, "Baseline: %s. Differences from it are paired by seed.", text.text);
         else gs_table_note(t, "Baseline: %s. It has no runs under --set, so there are no differences.", text.text);
         gs_buf_free(&text);

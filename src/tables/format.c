@@ -60,6 +60,8 @@ void gs_cell_text(const gs_column *c, const gs_cell *cell, const char *plus_minu
         break;
     case GS_CELL_REAL:
         if (c->percent) add_number(c, cell->r, out);
+        else if (isnan(cell->r)) gs_buf_add(out, "%s", dash);
+        else if (c->digits) gs_buf_add(out, "%.*g", c->digits, cell->r);
         else gs_buf_add(out, "%s", gs_real(cell->r, real));
         break;
     case GS_CELL_ESTIMATE: add_estimate(c, &cell->estimate, plus_minus, dash, out); break;

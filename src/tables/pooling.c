@@ -145,10 +145,20 @@ static gs_keyset matched_keys(const gs_frame *f, const gs_points *runs)
     if (!f->baseline.count) return out;
     for (int i = 0; i < f->arm.count; i++) {
         gs_key key = f->arm.at[i];
-        bool free_key = selector_names(&f->spec->baseline, key) || gs_keys_have(&pool, key);
+        bool named = selector_names(&f->spec->baseline, key) || selector_names(&f->spec->only, key);
+        bool free_key = named || gs_keys_have(&pool, key);
         if (!free_key && !absent(runs, key) && !absent(&f->baseline, key)) gs_keys_add(&out, key);
     }
     return out;
+}
+
+/* How many there are; sorts the points by arm. */
+static int count_arms(const gs_frame *f, gs_points *p)
+{
+    int arms = 0;
+    sort_points(p, &f->arm);
+    for (int at = 0; at < p->count; at += gs_points_block(p, at, &f->arm)) arms++;
+    return arms;
 }
 
 void gs_side_open(const gs_frame *f, int group, gs_side *out)
@@ -156,13 +166,29 @@ void gs_side_open(const gs_frame *f, int group, gs_side *out)
     gs_keyset pool = pool_of(f->spec);
     *out = (gs_side){.matched = matched_keys(f, &f->groups[group]), .runs = copy_points(&f->groups[group])};
     out->against = copy_points(&f->baseline);
-    sort_points(&out->runs, &f->arm);
-    for (int at = 0; at < out->runs.count; at += gs_points_block(&out->runs, at, &f->arm)) out->arms++;
+    out->arms = count_arms(f, &out->runs);
     gs_keyset seed_first = joined(&only_seed, &out->matched), matched_first = joined(&out->matched, &only_seed);
     seed_first = joined(&seed_first, &pool);
     matched_first = joined(&matched_first, &pool);
     sort_points(&out->runs, &seed_first);
     sort_points(&out->against, &matched_first);
+}
+
+void gs_side_turn(const gs_frame *f, const gs_side *s, gs_side *out)
+{
+    gs_keyset pool = pool_of(f->spec), order = joined(&s->matched, &pool);
+    *out = (gs_side){.matched = s->matched, .runs = {0, gs_alloc((size_t)s->against.count + 1, sizeof *out->runs.at)}};
+    gs_points met = copy_points(&s->runs);
+    sort_points(&met, &s->matched);
+    for (int i = 0, at = 0; i < s->against.count; i++) { /* both are sorted by the matched keys */
+        gs_run run = s->against.at[i]->run;
+        while (at < met.count && gs_keys_compare(&s->matched, met.at[at]->run, run) < 0) at++;
+        if (at < met.count && gs_keys_compare(&s->matched, met.at[at]->run, run) == 0) out->runs.at[out->runs.count++] = s->against.at[i];
+    }
+    free(met.at);
+    out->arms = count_arms(f, &out->runs);
+    order = joined(&only_seed, &order);
+    sort_points(&out->runs, &order);
 }
 
 void gs_side_close(gs_side *s)
@@ -212,9 +238,12 @@ static int refuse_pooling(const gs_frame *f, const gs_keyset *matched, gs_run a,
                           gs_err *e)
 {
     gs_keyset keys = differing(f, a, b);
-    const char *place = baseline ? "baseline" : f->spec->kind == GS_TABLE_SCALING ? "series" : "rows";
+    bool claim = f->spec->kind == GS_TABLE_CLAIM;
+    const char *rows = f->spec->kind == GS_TABLE_SCALING ? "series" : "rows";
+    const char *place = claim ? (baseline ? "against" : "compare") : baseline ? "baseline" : rows;
     gs_buf which = {0}, names = {0}, per = {0};
-    if (baseline) gs_buf_add(&which, "the baseline");
+    if (claim) gs_buf_add(&which, "`%s`", place);
+    else if (baseline) gs_buf_add(&which, "the baseline");
     else gs_buf_add(&which, "row "), gs_keys_text(&f->by, a, &which);
     name_keys(&keys, &names);
     gs_keyset all = joined(matched, &only_seed);
@@ -251,10 +280,18 @@ static int check_partner(const gs_frame *f, const gs_side *s, gs_run r, gs_err *
     }
     if (!missing.count) missing = s->matched;
     gs_buf row = {0}, values = {0}, names = {0};
-    gs_keys_text(&f->by, r, &row);
+    bool claim = f->spec->kind == GS_TABLE_CLAIM;
+    gs_keyset named = claim ? s->matched : f->by;
+    for (int k = 0; claim && k < f->spec->only.count; k++) gs_keys_add(&named, f->spec->only.terms[k].key);
+    gs_keys_text(&named, r, &row);
     gs_keys_text(&missing, r, &values);
     name_keys(&missing, &names);
-    gs_table_error(f->context, f->spec, e,
+    if (claim)
+        gs_table_error(f->context, f->spec, e,
+                       "%s has nothing to be compared with: no run of `against` has %s. Name %s in `compare` or `against`, or add "
+                       "such runs.",
+                       row.text, values.text, names.text);
+    else gs_table_error(f->context, f->spec, e,
                    "row %s has no baseline to be compared with: no run of it has %s. Name %s in `baseline`, or add such runs.",
                    row.text, values.text, names.text);
     gs_buf_free(&row), gs_buf_free(&values), gs_buf_free(&names);
@@ -283,9 +320,32 @@ static void collect(gs_frame *f, const gs_point *points, int count)
             f->without_x++;
             continue;
         }
-        f->all.at[f->all.count++] = &points[i];
-        if (f->spec->baseline.count && gs_run_fits(run, &f->spec->baseline)) f->baseline.at[f->baseline.count++] = &points[i];
+        bool against = f->spec->baseline.count && gs_run_fits(run, &f->spec->baseline);
+        if (against) f->baseline.at[f->baseline.count++] = &points[i];
+        if (against || f->spec->kind != GS_TABLE_CLAIM || gs_run_fits(run, &f->spec->only)) f->all.at[f->all.count++] = &points[i];
     }
+}
+
+/* A claim has two groups: what is compared, and what with. */
+static gs_points *two_sides(const gs_frame *f, int *count)
+{
+    gs_points *groups = gs_alloc(2, sizeof *groups);
+    groups[0].at = gs_alloc((size_t)f->all.count + 1, sizeof *groups->at);
+    for (int i = 0; i < f->all.count; i++)
+        if (gs_run_fits(f->all.at[i]->run, &f->spec->only)) groups[0].at[groups[0].count++] = f->all.at[i];
+    groups[1] = copy_points(&f->baseline);
+    *count = 2;
+    return groups;
+}
+
+static int check_sides(const gs_frame *f, gs_err *e)
+{
+    if (f->spec->baseline.count && !f->baseline.count && !f->context->narrowed)
+        return gs_table_error(f->context, f->spec, e, "no run of the sweep fits `baseline`. Name a configuration that the sweep has.");
+    int groups = f->spec->kind == GS_TABLE_CLAIM ? 1 : f->group_count;
+    for (int g = 0; g < groups; g++)
+        if (check_group(f, g, e)) return -1;
+    return 0;
 }
 
 int gs_frame_open(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_frame *out, gs_err *e)
@@ -297,11 +357,8 @@ int gs_frame_open(const gs_context *c, const gs_table_spec *t, const gs_point *p
         if (c->grid->varying[i] != GS_SEED) gs_keys_add(&out->arm, c->grid->varying[i]);
     collect(out, points, count);
     out->seeds = gs_seeds_with_results(&out->all, &out->seed_count);
-    out->groups = group_points(&out->all, &out->by, &out->group_count);
-    int result = 0;
-    if (t->baseline.count && !out->baseline.count && !c->narrowed)
-        result = gs_table_error(c, t, e, "no run of the sweep fits `baseline`. Name a configuration that the sweep has.");
-    for (int g = 0; result == 0 && g < out->group_count; g++) result = check_group(out, g, e);
+    out->groups = t->kind == GS_TABLE_CLAIM ? two_sides(out, &out->group_count) : group_points(&out->all, &out->by, &out->group_count);
+    int result = check_sides(out, e);
     if (result) gs_frame_close(out);
     return result;
 }

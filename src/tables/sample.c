@@ -1,6 +1,7 @@
 /* One number per seed out of a row's runs (DESIGN section 3): means over pooled runs, then over the matched keys. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tables/table.h"
 
@@ -74,6 +75,35 @@ gs_sample gs_sample_values(const gs_side *s, const char *metric)
 gs_sample gs_sample_differences(const gs_side *s, const char *metric)
 {
     return sample(s, metric, true);
+}
+
+/* -- times ------------------------------------------------------------------------------------------------------- */
+
+bool gs_metric_is_time(const gs_metric_name *m) { return !strncmp(m->row->name, "steps_to_", 9); }
+
+/* The mean of what was seen of n runs is a lower bound of the mean time where one of them was censored. False: a number is missing. */
+static bool seed_time(const gs_points *p, int at, int n, const char *metric, gs_time *out)
+{
+    *out = (gs_time){0, true};
+    for (int i = at; i < at + n; i++) {
+        const double *reached = gs_metrics_get(p->at[i]->metrics, metric), *done = gs_metrics_get(p->at[i]->metrics, "final.clean.step");
+        if (!reached && !done) return false;
+        if (!reached) out->reached = false;
+        out->at += reached ? *reached : *done;
+    }
+    out->at /= n;
+    return true;
+}
+
+gs_times gs_sample_times(const gs_side *s, const char *metric)
+{
+    gs_times out = {.x = gs_alloc((size_t)s->runs.count + 1, sizeof *out.x)};
+    for (int at = 0, n; at < s->runs.count; at += n) {
+        n = gs_points_block(&s->runs, at, &only_seed);
+        if (!complete(s, at, n) || !seed_time(&s->runs, at, n, metric, &out.x[out.n])) continue;
+        out.reached += out.x[out.n++].reached;
+    }
+    return out;
 }
 
 int gs_side_seeds(const gs_side *s)

@@ -79,6 +79,8 @@ int gs_frame_seeds_equal(const gs_frame *f, gs_err *e)
         arm = first_lacking(f, &f->groups[g], &list, &lacks);
         if (!arm) continue;
         gs_keyset keys = f->by;
+        const gs_selector *side = g == 0 ? &f->spec->only : &f->spec->baseline; /* of a claim */
+        for (int k = 0; f->spec->kind == GS_TABLE_CLAIM && k < side->count; k++) gs_keys_add(&keys, side->terms[k].key);
         bool arms = gs_points_spread(&f->groups[g], &f->arm); /* else the row's keys say all */
         for (int k = 0; arms && k < f->arm.count; k++) gs_keys_add(&keys, f->arm.at[k]);
         gs_keys_text(&keys, arm->run, &row);

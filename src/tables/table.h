@@ -33,7 +33,8 @@ typedef struct gs_keyset {
     gs_key at[GS_KEY_COUNT];
 } gs_keyset;
 
-/* The runs of one table, grouped. A group is a row: the runs that agree in `by`. */
+/* The runs of one table, grouped. A group is a row: the runs that agree in `by`. A claim is a table with two groups: the runs of `compare`
+ * and those of `against`, which are its baseline. */
 typedef struct gs_frame {
     const gs_context *context;
     const gs_table_spec *spec;
@@ -66,6 +67,8 @@ typedef struct gs_side {
 } gs_side;
 void gs_side_open(const gs_frame *f, int group, gs_side *out);
 void gs_side_close(gs_side *s);
+/* The baseline's runs that some run of s meets, as a side of their own, without a baseline. */
+void gs_side_turn(const gs_frame *f, const gs_side *s, gs_side *out);
 int gs_points_block(const gs_points *p, int at, const gs_keyset *keys); /* how many points from `at` on agree in the keys */
 bool gs_points_spread(const gs_points *p, const gs_keyset *keys); /* they do not all agree in the keys */
 /* Where in s->against the runs begin that agree with r in the keys, a prefix of its order; -1: there are none. */
@@ -79,6 +82,13 @@ typedef struct gs_sample {
 } gs_sample;
 gs_sample gs_sample_values(const gs_side *s, const char *metric);
 gs_sample gs_sample_differences(const gs_side *s, const char *metric); /* from the baseline, on common seeds */
+/* Times to a milestone, one per seed: the mean over its runs, censored where one of them never got there. */
+typedef struct gs_times {
+    int n, reached;
+    gs_time *x; /* (n), owned */
+} gs_times;
+bool gs_metric_is_time(const gs_metric_name *m); /* curve.clean.steps_to_N */
+gs_times gs_sample_times(const gs_side *s, const char *metric);
 /* What `match` achieved, else (params_total - the baseline's)/the baseline's; the largest in size over the runs. False: there
  * is neither. */
 bool gs_side_mismatch(const gs_side *s, double *out);
@@ -104,6 +114,7 @@ typedef struct gs_column {
     const char *brief;  /* md and tex, where it follows its metric: "redistribution"; NULL: the name */
     bool text;          /* aligned left */
     bool percent;       /* two decimals */
+    int digits;         /* REAL cells: significant digits in md and tex; 0: all */
     bool change;        /* a difference or a slope: printed with its sign, without its spread */
     const char *spread; /* "sd" or "se"; NULL: the cells are no estimates */
     unsigned in;        /* mask of GS_IN */
@@ -156,8 +167,19 @@ void gs_table_seed_columns(gs_table *t);
 void gs_table_seed_cells(gs_table *t, int row, int first, const gs_frame *f, int group, int seeds);
 void gs_table_common_notes(gs_table *t, const gs_frame *f);
 
+/* claims.c, judge.c: the claims of a sweep file. verify: everything that needs no result. built: false when --set left no claim its runs;
+ * skipped gets a line for each that lost them. */
+int gs_claim_verify(const gs_context *c, const gs_claim_spec *claim, gs_err *e);
+int gs_claims_make(const gs_context *c, const gs_claim_spec *claims, int claim_count, const gs_point *points, int count,
+                   gs_table *out, bool *built, gs_buf *skipped, gs_err *e);
+void gs_selector_text(const gs_selector *s, gs_buf *out); /* "ffn.kind moe, ffn.top_k 1 or 2" */
 /* check.c: everything that needs no result */
 int gs_table_verify(const gs_context *c, const gs_table_spec *t, gs_err *e);
+/* Pooling, and the same seeds in every arm where it is asked for. */
+int gs_frame_verify(const gs_context *c, const gs_table_spec *t, bool equal_seeds, gs_err *e);
+/* A metric that the sweep measures, and that a run which fits `runs` (NULL: any) gives. where: "of the sweep", for the message. */
+int gs_metric_verify(const gs_context *c, const gs_table_spec *t, const char *metric, const gs_selector *runs, const char *where,
+                     gs_err *e);
 /* A table's md, csv, tex and json; appended. */
 void gs_table_md(const gs_table *t, gs_buf *out);
 void gs_table_csv(const gs_table *t, gs_buf *out);

@@ -110,23 +110,39 @@ static int write_table(const char *dir, const gs_table *t, gs_err *e)
     return 0;
 }
 
-/* All tables are made before the first one is written. */
-static int write_tables(const char *dir, const gs_context *c, const gs_table_spec *specs, int count, const gs_point *points,
-                        int point_count, gs_buf *screen, gs_err *e)
+/* What a sweep asks for: its tables and its claims. */
+typedef struct asked {
+    const gs_table_spec *specs;
+    const gs_claim_spec *claims;
+    int count, claim_count;
+} asked;
+
+static int make_all(const gs_context *c, const asked *a, const gs_point *points, int count, gs_table *tables, bool *built, gs_buf *skipped,
+                    gs_err *e)
 {
-    gs_table *tables = gs_alloc((size_t)count + 1, sizeof *tables);
-    bool *built = gs_alloc((size_t)count + 1, sizeof *built);
-    int result = 0;
-    for (int k = 0; result == 0 && k < count; k++)
-        result = gs_table_make(c, &specs[k], points, point_count, &tables[k], &built[k], e);
+    for (int k = 0; k < a->count; k++)
+        if (gs_table_make(c, &a->specs[k], points, count, &tables[k], &built[k], e)) return -1;
+    if (!a->claim_count) return 0;
+    return gs_claims_make(c, a->claims, a->claim_count, points, count, &tables[a->count], &built[a->count], skipped, e);
+}
+
+/* All tables are made before the first one is written. */
+static int write_tables(const char *dir, const gs_context *c, const asked *a, const gs_point *points, int count, gs_buf *screen, gs_err *e)
+{
+    gs_table *tables = gs_alloc((size_t)a->count + 1, sizeof *tables);
+    bool *built = gs_alloc((size_t)a->count + 1, sizeof *built);
+    gs_buf skipped = {0};
+    int result = make_all(c, a, points, count, tables, built, &skipped, e);
     if (result == 0) result = gs_folder_make(dir, e);
-    for (int k = 0; result == 0 && k < count; k++) {
+    for (int k = 0; result == 0 && k <= a->count; k++) {
         if (built[k]) result = write_table(dir, &tables[k], e);
-        if (screen->length) gs_buf_add(screen, "\n");
+        if (screen->length && (built[k] || k < a->count)) gs_buf_add(screen, "\n");
         if (built[k]) gs_table_screen(&tables[k], screen);
-        else gs_buf_add(screen, "Table %s is left out: --set left it no runs.\n", specs[k].name);
+        else if (k < a->count) gs_buf_add(screen, "Table %s is left out: --set left it no runs.\n", a->specs[k].name);
     }
-    for (int k = 0; k < count; k++) gs_table_close(&tables[k]);
+    if (result == 0 && skipped.length) gs_buf_add(screen, "\n%s", skipped.text);
+    for (int k = 0; k <= a->count; k++) gs_table_close(&tables[k]);
+    gs_buf_free(&skipped);
     free(tables);
     free(built);
     return result;
@@ -163,6 +179,10 @@ int gs_tables_check(const gs_spec *s, const gs_grid *g, bool partial, gs_err *e)
     const gs_table_spec *specs = gs_spec_tables(s, &count);
     for (int k = 0; k < count; k++)
         if (gs_table_verify(&c, &specs[k], e)) return -1;
+    int claim_count;
+    const gs_claim_spec *claims = gs_spec_claims(s, &claim_count);
+    for (int k = 0; k < claim_count; k++)
+        if (gs_claim_verify(&c, &claims[k], e)) return -1;
     if (count) return 0;
     gs_table_spec plain = gs_table_default(g, NULL, 0);
     int result = gs_table_verify(&c, &plain, e);
@@ -177,11 +197,12 @@ int gs_tables_write(const char *dir, const gs_spec *s, const gs_grid *g, const g
     gs_context c = context_of(s, g, partial);
     gs_point *points = points_of(entries, count);
     char *folder = gs_text("%s/tables", dir);
-    int spec_count;
-    const gs_table_spec *specs = gs_spec_tables(s, &spec_count);
+    asked a;
+    a.specs = gs_spec_tables(s, &a.count);
+    a.claims = gs_spec_claims(s, &a.claim_count);
     gs_table_spec plain = gs_table_default(g, points, count);
-    int result = spec_count ? write_tables(folder, &c, specs, spec_count, points, count, screen, e)
-                            : write_tables(folder, &c, &plain, 1, points, count, screen, e);
+    if (!a.count) a.specs = &plain, a.count = 1;
+    int result = write_tables(folder, &c, &a, points, count, screen, e);
     gs_table_default_free(&plain);
     free(folder);
     free(points);

@@ -92,8 +92,7 @@ E
 bad 'another version' 1:8 'this format of sweep file is not in this version; write `sweep: 1`' <<'E'
 sweep: 2
 E
-sections='sweep, name, defaults, parameters, zip, exclude, include, match, ablate, probe, tables, budget'
-one 2:1 "a sweep file: 'claims' is not in this version; there are: $sections" 'claims: []'
+sections='sweep, name, defaults, parameters, zip, exclude, include, match, ablate, probe, tables, claims, budget'
 one 2:1 "a sweep file: unknown word 'paramters'; did you mean 'parameters'?" 'paramters: {}'
 one 2:1 "a sweep file: unknown word 'xyzzy'; there are: $sections" 'xyzzy: {}'
 one 2:7 "the name 'a/b' names files; use up to 100 letters, digits, _, - and ., and begin with a letter or digit" 'name: a/b'
@@ -179,7 +178,7 @@ one 2:8 'probe: `kinds` is missing; list the probes, e.g. probe: {kinds: [routin
 one 2:27 'probe: `every` without a kind measures nothing; name a kind, or remove `every`' 'probe: {kinds: [], every: 10}'
 one 2:32 "probe: every: 'often' is not a number" 'probe: {kinds: [norms], every: often}'
 one 2:20 "kind: 'regression' is not in this version; there are: comparison, scaling" 'tables: {t: {kind: regression}}'
-one 2:20 "kind: 'claims' is not in this version; there are: comparison, scaling" 'tables: {t: {kind: claims}}'
+one 2:20 "kind: unknown word 'claims'; there are: comparison, scaling" 'tables: {t: {kind: claims}}'
 one 2:20 "kind: unknown word 'histogram'; there are: comparison, scaling" 'tables: {t: {kind: histogram}}'
 one 2:13 'the table t has no kind; give comparison or scaling' 'tables: {t: {rows: [ffn.kind]}}'
 one 2:13 'the table t needs `metrics`' 'tables: {t: {kind: comparison, rows: [ffn.kind]}}'
@@ -195,6 +194,35 @@ one 2:22 'budget: core_hours must be more than 0' 'budget: {core_hours: 0}'
 one 2:17 'budget: bytes must be a whole number from 1 to 1125899906842624' 'budget: {bytes: 1.5}'
 one 2:22 "budget: core_hours: 'ten' is not a number" 'budget: {core_hours: ten}'
 one 2:10 "budget: unknown word 'hours'; there are: core_hours, bytes" 'budget: {hours: 1}'
+
+# -- claims -----------------------------------------------------------------------------------------------------
+
+claim='metric: final.clean.accuracy, compare: {ffn.kind: moe}, against: {ffn.kind: dense}'
+two='parameters: {ffn.kind: {values: [dense, moe]}, seed: {range: [0, 2]}}\n'
+one 2:9 'claims must be a list, and this is a map' 'claims: {name: a}'
+one 2:13 "a claim: unknown word 'metrics'; did you mean 'metric'?" 'claims: [  {metrics: a}]'
+one 2:10 'a claim needs name, metric, compare, against and expect; give `against`' 'claims: [{name: a, metric: final.clean.accuracy, compare: {ffn.kind: moe}}]'
+one 2:28 "unknown metric 'final.accuracy'; the names are CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2]" 'claims: [{name: a, metric: final.accuracy, compare: {}, against: {}, expect: less}]'
+one 2:112 "expect: unknown word 'more'; there are: greater, less, equivalent, different" "claims: [{name: a, $claim, expect: more}]"
+one 2:112 'expect: equivalent needs a margin: the largest difference that does not matter, e.g. 0.1' "claims: [{name: a, $claim, expect: equivalent}]"
+one 2:126 'margin belongs to expect: equivalent; remove it, or expect equivalent' "claims: [{name: a, $claim, expect: less, margin: 0.1}]"
+one 2:132 'margin must be more than 0' "claims: [{name: a, $claim, expect: equivalent, margin: 0}]"
+one 2:124 "test: unknown word 'pared'; did you mean 'paired'?" "claims: [{name: a, $claim, expect: less, test: pared}]"
+one 2:124 'test: log_rank is for curve.clean.steps_to_50, _90 and _99; take another test' "claims: [{name: a, $claim, expect: less, test: log_rank}]"
+one 2:127 'test: a seed may never reach curve.clean.steps_to_99, which welch cannot take in; give log_rank or fisher' "claims: [{name: a, metric: curve.clean.steps_to_99, compare: {ffn.kind: moe}, against: {ffn.kind: dense}, expect: less, test: welch}]"
+one 2:87 'expect: equivalent is not for times that may be censored; expect greater, less or different' "claims: [{name: a, metric: curve.clean.steps_to_99, compare: {}, against: {}, expect: equivalent, margin: 3}]"
+one 2:60 'compare is empty; name at least one key' "claims: [{name: a, metric: final.clean.accuracy, compare:  {}, against: {}, expect: less}]"
+one 2:61 "unknown key 'ffn.knd'; did you mean 'ffn.kind'?" "claims: [{name: a, metric: final.clean.accuracy, compare:  {ffn.knd: moe}, against: {}, expect: less}]"
+one 2:126 'pool: tables aggregate over seed; remove it' "claims: [{name: a, $claim, expect: less, pool:  [seed]}]"
+one 3:17 "there is a claim 'a' already; give each its own name" "claims: [{name: a, $claim, expect: less},\n         {name: a, $claim, expect: less}]"
+one 2:10 'the table claims is made of the section `claims`; give this one another name' 'tables: {claims: {kind: comparison, rows: [ffn.kind], metrics: [final.clean.accuracy]}}\nclaims: []'
+one 3:59 'claim a: no run of the sweep fits `compare`. Name a configuration that the sweep has.' "${two}claims: [{name: a, metric: final.clean.accuracy, compare: {ffn.kind: glu}, against: {ffn.kind: dense}, expect: less}]"
+one 3:85 'claim a: a run fits both `compare` and `against`. Name more keys, so that they are apart.' "${two}claims: [{name: a, metric: final.clean.accuracy, compare: {ffn.kind: moe}, against: {seed: 0}, expect: less}]"
+one 3:62 'claim a: final.zero_ffn.accuracy is not measured. Add {site: ffn.out, mode: zero} to `ablate`.' "${two}claims: [{name: a, metric: final.zero_ffn.accuracy, compare: {ffn.kind: moe}, against: {ffn.kind: dense}, expect: less}]"
+one 3:92 'claim a: no run of `against` gives final.clean.router_load_max. Check its checkpoint, site and stratum against the runs.' "${two}claims: [{name: a, metric: final.clean.router_load_max, compare: {ffn.kind: moe}, against: {ffn.kind: dense}, expect: less}]"
+one 4:10 'claim a: `compare` has more than one run per seed; they differ in ffn.top_k. Add it to `compare`, or to `pool` to average over it on purpose.' "${two}include: [{ffn.kind: moe, ffn.top_k: 2, seed: {range: [0, 2]}}]\nclaims: [{name: a, $claim, expect: less}]"
+one 4:10 'claim a: ffn.width 64, ffn.kind moe has nothing to be compared with: no run of `against` has ffn.width 64. Name ffn.width in `compare` or `against`, or add such runs.' "${two}include: [{ffn.kind: moe, ffn.width: 64, seed: {range: [0, 2]}}]\nclaims: [{name: a, $claim, expect: less}]"
+one 4:10 'claim a: row ffn.kind moe has no run with seed 1, which other rows have. Give all rows the same seeds, or give --partial, which marks such rows.' "${two}exclude: [{ffn.kind: moe, seed: 1}]\nclaims: [{name: a, $claim, expect: less}]"
 
 one 4:10 'table t: row ffn.kind glu has no run with seed 2, which other rows have. Give all rows the same seeds, or give --partial, which marks such rows.' 'parameters: {ffn.kind: {values: [dense, glu]}, seed: {values: [1, 2]}}\nexclude: [{ffn.kind: glu, seed: 2}]\ntables: {t: {kind: comparison, rows: [ffn.kind], metrics: [final.clean.accuracy]}}'
 ok 'unequal seeds without a table' refused_default

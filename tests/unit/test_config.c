@@ -86,7 +86,7 @@ static void near_names_are_found(void **state)
     char text[200] = {0};
     memset(text, 'a', 199);
     assert_null(gs_key_nearest(text));
-    assert_true(gs_is_later("sparse_gated") && gs_is_later("claims") && !gs_is_later("dense"));
+    assert_true(gs_is_later("sparse_gated") && gs_is_later("dual_path") && !gs_is_later("dense"));
 }
 
 static void defaults_are_the_published_column(void **state)
