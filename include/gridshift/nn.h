@@ -58,10 +58,13 @@ const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: 
  *   the embedding has no dropout. Sums run in another order than in the plain algorithm.
  * - first: in the last layer only positions that are read out (from d.first on) need queries, attention's output, a
  *   feed-forward block and a readout. A mixture routes all positions (its losses and statistics are defined over all), but
- *   its experts see only those. The same bits as the plain algorithm. */
+ *   its experts see only those. The same bits as the plain algorithm.
+ * - fold: in training, the readout is multiplied into the last feed-forward block's last matrix once per batch, and the block makes
+ *   logits (src/nn/fold.c). Used without norm and residual dropout, where C is so far below D that it pays. */
 typedef struct gs_reductions {
     bool table;
     int first; /* 0: all positions */
+    bool fold;
 } gs_reductions;
 gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch);
 

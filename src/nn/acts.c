@@ -23,11 +23,19 @@ int gs_readout_tensor(const gs_model *m) { return gs_is(&m->config, GS_MODEL_TIE
 
 /* -- reductions --------------------------------------------------------------------------------------------------------- */
 
+/* Worth it where C (rows k + E D) < D rows k: what the products of a batch save is more than F costs. */
+static bool folds(const gs_config *c, const gs_dims *d, int batch)
+{
+    int64_t rows = (int64_t)batch * (d->T - d->first) * d->k;
+    return gs_int(c, GS_MODEL_NORM) == GS_NORM_NONE && gs_num(c, GS_RESID_DROPOUT) == 0 &&
+           d->C * (rows + (int64_t)d->E * d->D) < d->D * rows;
+}
+
 gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch)
 {
     if (!gs_is(c, GS_REDUCTIONS, 1)) return (gs_reductions){0};
     bool table = 2LL * d->V < batch && gs_num(c, GS_EMBED_DROPOUT) == 0;
-    return (gs_reductions){table, d->first};
+    return (gs_reductions){table, d->first, folds(c, d, batch)};
 }
 
 /* -- room ------------------------------------------------------------------------------------------------------------------ */
@@ -85,6 +93,7 @@ static void take_backward(gs_pass *p, const gs_config *c, const gs_dims *d)
     p->dqkv = gs_arena_take(&p->arena, M * D * 3, sizeof(float));
     p->dmix = gs_arena_take(&p->arena, M * D, sizeof(float));
     p->dh = gs_arena_take(&p->arena, M * k * (size_t)d->width * (gs_ffn_of(c)->block->gated ? 3 : 1), sizeof(float));
+    if (p->reductions.fold) gs_fold_take(p, c, d);
     if (gs_is(c, GS_MODEL_TIED, 1)) p->dread = gs_arena_take(&p->arena, (size_t)d->C * D, sizeof(float));
     if (gs_ffn_of(c)->mixture) p->sorted = gs_arena_take(&p->arena, M * k * D, sizeof(float));
     if (gs_num(c, GS_EMBED_DROPOUT) > 0) p->mask_embed = gs_arena_take(&p->arena, M * D, sizeof(float));

@@ -4,12 +4,21 @@
 
 int gs_attention_tensors(const gs_config *c) { return gs_is(c, GS_MODEL_BIAS, 1) ? 8 : 5; }
 
-static const float *biases(const gs_model *m, int tensor) { return gs_is(&m->config, GS_MODEL_BIAS, 1) ? gs_param(m, tensor + 3) : NULL; }
-static int projection(const gs_model *m, int tensor) { return tensor + gs_attention_tensors(&m->config) - 2; }
+static gs_product inputs(const gs_model *m, int tensor)
+{
+    return gs_product_of(m, tensor, gs_is(&m->config, GS_MODEL_BIAS, 1) ? tensor + 3 : -1);
+}
+
+static gs_product projection(const gs_model *m, int tensor)
+{
+    int o = tensor + gs_attention_tensors(&m->config) - 2;
+    return gs_product_of(m, o, o + 1);
+}
 
 void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, float *qkv)
 {
-    gs_linear(p->m, tensor, rows, norm, qkv, 3 * p->m->d.D, biases(p->m, tensor));
+    gs_product w = inputs(p->m, tensor);
+    gs_linear(p->m, &w, rows, norm, qkv, 3 * p->m->d.D);
 }
 
 /* The rows of sequence b: its own, or those of its (token, position) pairs. */
@@ -55,8 +64,8 @@ void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view
         m->kernels->attention(&h, q, q + D, q + 2 * D, a->w + to.w, mask, a->mix + to.mix, D, p->attention);
     }
     gs_visit(p, view, GS_SITE_ATTN_HEAD, layer, a->mix);
-    int o = projection(m, tensor);
-    gs_linear(m, o, p->n * (m->d.T - a->first), a->mix, out, D, gs_param(m, o + 1));
+    gs_product o = projection(m, tensor);
+    gs_linear(m, &o, p->n * (m->d.T - a->first), a->mix, out, D);
     gs_visit(p, view, GS_SITE_ATTN_OUT, layer, out);
 }
 
@@ -65,12 +74,10 @@ void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout,
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
     const float *qkv = layer == 0 && p->table.rows ? p->table.qkv : a->qkv;
-    int D = m->d.D, o = projection(m, tensor), rows = p->n * (m->d.T - a->first);
-    gs_linear_back(m, o, rows, dout, D, p->dmix, false);
-    if (!m->tensors[o].frozen) {
-        gs_linear_grad(m, rows, D, D, dout, D, a->mix, gs_grad(m, o));
-        m->kernels->column_sums(rows, D, dout, D, gs_grad(m, o + 1));
-    }
+    int D = m->d.D, rows = p->n * (m->d.T - a->first);
+    gs_product o = projection(m, tensor);
+    gs_linear_back(m, &o, rows, dout, D, p->dmix, false);
+    gs_linear_grad(m, &o, rows, dout, D, a->mix);
     for (int i = 0; i < p->n * m->d.N; i++) {
         gs_head h = head_of(p, layer, i / m->d.N);
         at to = place(p, layer, &h, i);
@@ -84,10 +91,7 @@ void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout,
 void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx)
 {
     const gs_model *m = p->m;
-    int D = m->d.D;
-    if (!m->tensors[tensor].frozen) {
-        gs_linear_grad(m, rows, 3 * D, D, dqkv, 3 * D, norm, gs_grad(m, tensor));
-        if (biases(m, tensor)) m->kernels->column_sums(rows, 3 * D, dqkv, 3 * D, gs_grad(m, tensor + 3));
-    }
-    gs_linear_back(m, tensor, rows, dqkv, 3 * D, dx, true);
+    gs_product w = inputs(m, tensor);
+    gs_linear_grad(m, &w, rows, dqkv, w.out, norm);
+    gs_linear_back(m, &w, rows, dqkv, w.out, dx, true);
 }

@@ -18,10 +18,11 @@ static void normalise_back(const gs_pass *p, int tensor, int rows, const float *
 static void readout_back(gs_pass *p)
 {
     const gs_model *m = p->m;
-    int D = m->d.D, C = m->d.C, tensor = gs_readout_tensor(m);
+    int D = m->d.D;
+    gs_product w = gs_readout_product(p);
     size_t size = (size_t)D * sizeof(float), rows = (size_t)(p->n * (m->d.T - p->layer[m->d.L - 1].first));
-    gs_linear_grad(m, p->rows, C, D, p->logits, C, p->read_norm, p->dread ? p->dread : gs_grad(m, tensor));
-    gs_linear_back(m, tensor, p->rows, p->logits, C, p->dnorm, false);
+    gs_linear_grad(m, &w, p->rows, p->logits, w.out, p->read_norm);
+    gs_linear_back(m, &w, p->rows, p->logits, w.out, p->dnorm, false);
     float *from = p->dnorm;
     if (has_norm(m)) {
         from = p->dmix; /* free until attention's backward */
@@ -46,8 +47,9 @@ static void ffn_back(gs_pass *p, int layer, const int32_t *tokens, const gs_view
     gs_layer_acts *a = &p->layer[layer];
     gs_indices at = gs_layer_tensors(m, layer);
     int rows = p->n * (m->d.T - a->first);
-    gs_ffn_use u = {p, layer, at.ffn, tokens, a->norm2, rows, view};
-    const float *dy = through(p, rows, a->mask_ffn, p->dmix);
+    bool folded = gs_folded(p, layer, view);
+    gs_ffn_use u = {p, layer, at.ffn, tokens, a->norm2, rows, folded ? m->d.C : m->d.D, view};
+    const float *dy = folded ? p->logits : through(p, rows, a->mask_ffn, p->dmix);
     if (!has_norm(m)) {
         gs_ffn_of(&m->config)->backward(&u, dy, p->dx, routing);
         return;
@@ -136,7 +138,8 @@ void gs_table_back(gs_pass *p)
 void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing)
 {
     const gs_model *m = p->m;
-    readout_back(p);
+    if (p->reductions.fold) gs_fold_back(p);
+    else readout_back(p);
     for (int l = m->d.L - 1; l >= 0; l--) {
         ffn_back(p, l, tokens, view, routing);
         if (l == 0 && p->table.rows) pairs_back(p);

@@ -15,31 +15,27 @@ static void declare(gs_layout *l, const char *at, int D, int width)
 static void forward(const gs_block_use *u, float *y)
 {
     const gs_model *m = u->m;
-    int D = m->d.D, H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
+    int H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
     size_t n = (size_t)u->rows * (size_t)H;
-    gs_linear(m, u->tensor + UP, u->rows, u->x, u->a.h, H, gs_param(m, u->tensor + UP_BIAS));
+    gs_product up = gs_product_of(m, u->tensor + UP, u->tensor + UP_BIAS);
+    gs_linear(m, &up, u->rows, u->x, u->a.h, H);
     m->kernels->activate(act, n, u->a.h, u->a.h, u->train ? u->a.d : NULL);
     if (u->mask) m->kernels->multiply(n, u->mask, u->a.h);
-    gs_linear(m, u->tensor + DOWN, u->rows, u->a.h, y, D, gs_param(m, u->tensor + DOWN_BIAS));
+    gs_linear(m, &u->down, u->rows, u->a.h, y, u->down.out);
 }
 
 static void backward(const gs_block_use *u, const float *dy, float *dx)
 {
     const gs_model *m = u->m;
-    int D = m->d.D, H = m->d.width;
+    int H = m->d.width;
     size_t n = (size_t)u->rows * (size_t)H;
-    gs_linear_back(m, u->tensor + DOWN, u->rows, dy, D, u->dh, false);
-    if (!u->frozen) {
-        gs_linear_grad(m, u->rows, D, H, dy, D, u->a.h, gs_grad(m, u->tensor + DOWN));
-        m->kernels->column_sums(u->rows, D, dy, D, gs_grad(m, u->tensor + DOWN_BIAS));
-    }
+    gs_product up = gs_product_of(m, u->tensor + UP, u->tensor + UP_BIAS);
+    gs_linear_back(m, &u->down, u->rows, dy, u->down.out, u->dh, false);
+    gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
     if (u->mask) m->kernels->multiply(n, u->mask, u->dh);
     m->kernels->multiply(n, u->a.d, u->dh);
-    if (!u->frozen) {
-        gs_linear_grad(m, u->rows, H, D, u->dh, H, u->x, gs_grad(m, u->tensor + UP));
-        m->kernels->column_sums(u->rows, H, u->dh, H, gs_grad(m, u->tensor + UP_BIAS));
-    }
-    gs_linear_back(m, u->tensor + UP, u->rows, u->dh, H, dx, true);
+    gs_linear_grad(m, &up, u->rows, u->dh, H, u->x);
+    gs_linear_back(m, &up, u->rows, u->dh, H, dx, true);
 }
 
-const gs_block_row gs_block_dense = {TENSORS, false, declare, forward, backward};
+const gs_block_row gs_block_dense = {TENSORS, DOWN, true, false, declare, forward, backward};

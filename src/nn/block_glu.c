@@ -16,25 +16,27 @@ static void forward(const gs_block_use *u, float *y)
 {
     const gs_model *m = u->m;
     const gs_kernels *k = m->kernels;
-    int D = m->d.D, H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
-    gs_linear(m, u->tensor + GATE, u->rows, u->x, u->a.pre, 2 * H, NULL);
+    int H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
+    gs_product gate_up = gs_product_of(m, u->tensor + GATE, -1);
+    gs_linear(m, &gate_up, u->rows, u->x, u->a.pre, 2 * H);
     for (int r = 0; r < u->rows; r++) {
         ptrdiff_t at = (ptrdiff_t)r * H;
         k->activate(act, (size_t)H, u->a.pre + 2 * at, u->a.gate + at, u->train ? u->a.d + at : NULL);
         k->product((size_t)H, u->a.gate + at, u->a.pre + 2 * at + H, u->a.h + at);
     }
     if (u->mask) k->multiply((size_t)u->rows * (size_t)H, u->mask, u->a.h);
-    gs_linear(m, u->tensor + DOWN, u->rows, u->a.h, y, D, NULL);
+    gs_linear(m, &u->down, u->rows, u->a.h, y, u->down.out);
 }
 
 static void backward(const gs_block_use *u, const float *dy, float *dx)
 {
     const gs_model *m = u->m;
     const gs_kernels *k = m->kernels;
-    int D = m->d.D, H = m->d.width;
+    int H = m->d.width;
     float *dh = u->dh + (ptrdiff_t)u->rows * 2 * H;
-    gs_linear_back(m, u->tensor + DOWN, u->rows, dy, D, dh, false);
-    if (!u->frozen) gs_linear_grad(m, u->rows, D, H, dy, D, u->a.h, gs_grad(m, u->tensor + DOWN));
+    gs_product gate_up = gs_product_of(m, u->tensor + GATE, -1);
+    gs_linear_back(m, &u->down, u->rows, dy, u->down.out, dh, false);
+    gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
     for (int r = 0; r < u->rows; r++) {
         ptrdiff_t at = (ptrdiff_t)r * H;
         float *dg = u->dh + 2 * at;
@@ -43,8 +45,8 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
         k->product((size_t)H, dh + at, u->a.pre + 2 * at + H, dg);
         k->multiply((size_t)H, u->a.d + at, dg);
     }
-    if (!u->frozen) gs_linear_grad(m, u->rows, 2 * H, D, u->dh, 2 * H, u->x, gs_grad(m, u->tensor + GATE));
-    gs_linear_back(m, u->tensor + GATE, u->rows, u->dh, 2 * H, dx, true);
+    gs_linear_grad(m, &gate_up, u->rows, u->dh, 2 * H, u->x);
+    gs_linear_back(m, &gate_up, u->rows, u->dh, 2 * H, dx, true);
 }
 
-const gs_block_row gs_block_glu = {TENSORS, true, declare, forward, backward};
+const gs_block_row gs_block_glu = {TENSORS, DOWN, false, true, declare, forward, backward};

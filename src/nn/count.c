@@ -52,14 +52,15 @@ int64_t gs_count_named(const gs_counts *n, const char *name)
 
 /* -- one training step ----------------------------------------------------------------------------------------------- */
 
-typedef struct work { int64_t inputs, scores, outputs, router, blocks, readout; } work; /* rows of each kind of product */
+typedef struct work { int64_t inputs, scores, outputs, router, blocks, readout; bool folded; } work; /* rows of each kind of product */
 
 /* Forward, and the two products of backward for every one of forward; the first sweep of a balancing loss in several chunks is extra. */
 static int64_t flops_of(const gs_config *c, const gs_dims *d, const work *w, bool twice)
 {
-    int64_t D = d->D, matrices = gs_ffn_of(c)->block->gated ? 3 : 2;
+    int64_t D = d->D, inside = gs_ffn_of(c)->block->gated ? 2 : 1, columns = inside * D + (w->folded ? d->C : D);
+    int64_t fold = w->folded ? 2LL * d->E * d->C * D * d->width : 0;
     int64_t inputs = 2 * w->inputs * 3 * D * D, attention = 4 * w->scores * d->T * D + 2 * w->outputs * D * D;
-    int64_t router = gs_has_router(c) ? 2 * w->router * D * d->E : 0, blocks = 2 * w->blocks * d->k * matrices * D * d->width;
+    int64_t router = gs_has_router(c) ? 2 * w->router * D * d->E : 0, blocks = 2 * w->blocks * d->k * columns * d->width + fold;
     return 3 * (inputs + attention + router + blocks + 2 * w->readout * D * d->C) + (twice ? attention + router : 0);
 }
 
@@ -67,11 +68,11 @@ void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_
 {
     int64_t M = (int64_t)batch * d->T, read = 0;
     for (int64_t i = 0; i < M; i++) read += targets[i] >= 0;
-    const work all = {M, M, M, M, M, read};
+    const work all = {M, M, M, M, M, read, false};
     gs_reductions r = gs_reductions_of(c, d, batch);
     int64_t late = (int64_t)batch * (d->T - r.first);
     bool mixture = gs_ffn_of(c)->mixture;
-    work last = {M, mixture ? M : late, mixture ? M : late, M, late, read}, first = d->L == 1 ? last : all;
+    work last = {M, mixture ? M : late, mixture ? M : late, M, late, read, r.fold}, first = d->L == 1 ? last : all;
     if (r.table) first.inputs = (int64_t)d->V * d->T;
     *plain = *performed = 0;
     for (int l = 0; l < d->L; l++) {

@@ -15,8 +15,8 @@ static gs_block_use one(const gs_ffn_use *u)
 {
     gs_layer_acts *a = &u->p->layer[u->layer];
     return (gs_block_use){.m = u->p->m, .tensor = u->tensor, .rows = u->rows, .x = u->x, .a = a->block, .dh = u->p->dh,
-                          .mask = u->view->train ? a->mask_h : NULL, .train = u->view->train,
-                           .frozen = gs_is(&u->p->m->config, GS_FFN_FROZEN, 1)};
+                          .down = gs_block_down(u->p, u->layer, 0, u->view), .mask = u->view->train ? a->mask_h : NULL,
+                          .train = u->view->train};
 }
 
 static void forward_one(const gs_ffn_use *u, float *y, gs_routing *routing)
@@ -42,6 +42,11 @@ static const gs_ffn_row rows[] = {
     [GS_FFN_MOE_GLU] = {"moe_glu", &gs_block_glu, true, gs_moe_declare, gs_moe_take, gs_moe_forward, gs_moe_backward}};
 
 const gs_ffn_row *gs_ffn_of(const gs_config *c) { return &rows[c->v[GS_FFN_KIND].i]; }
+
+int gs_block_tensor(const gs_model *m, int layer, int expert)
+{
+    return gs_layer_tensors(m, layer).ffn + gs_has_router(&m->config) + expert * gs_ffn_of(&m->config)->block->tensors;
+}
 
 void gs_block_acts_take(gs_block_acts *a, gs_arena *arena, const gs_block_row *row, size_t count, size_t width)
 {

@@ -67,14 +67,14 @@ static gs_block_use expert(const gs_ffn_use *u, int e)
     gs_layer_acts *a = &u->p->layer[u->layer];
     int first = a->moe.first[e], width = m->d.width, D = m->d.D;
     return (gs_block_use){.m = u->p->m,
-                          .tensor = u->tensor + gs_has_router(&m->config) + e * gs_ffn_of(&m->config)->block->tensors,
+                          .tensor = gs_block_tensor(m, u->layer, e),
+                          .down = gs_block_down(u->p, u->layer, e, u->view),
                           .rows = a->moe.first[e + 1] - first,
                           .x = a->moe.x + (ptrdiff_t)first * D,
                           .a = gs_block_acts_at(&a->block, (size_t)first, (size_t)width),
                           .mask = u->view->train && a->mask_h ? a->mask_h + (ptrdiff_t)first * width : NULL,
                           .dh = u->p->dh,
-                          .train = u->view->train,
-                          .frozen = gs_is(&m->config, GS_FFN_FROZEN, 1)};
+                          .train = u->view->train};
 }
 
 /* Keyed by the assignment, not by its place after sorting. */
@@ -102,7 +102,7 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
     gs_moe_acts *a = &u->p->layer[u->layer].moe;
     int tokens = u->rows, k = m->d.k;
     bool last = u->layer == m->d.L - 1;
-    size_t D = (size_t)m->d.D;
+    size_t D = (size_t)m->d.D, out = (size_t)u->out;
     gs_route(u, a, tokens, routing);
     if (last && u->view->routes_only) return;
     sort_by_expert(a, &m->d, tokens, last ? u->p->reductions.first : 0);
@@ -110,27 +110,27 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
     if (u->view->train && u->p->layer[u->layer].mask_h) drop_hidden(u, tokens);
     for (int e = 0; e < m->d.E; e++) {
         gs_block_use b = expert(u, e);
-        float *out = a->y + (size_t)a->first[e] * D;
-        if (ablated(u, e)) memset(out, 0, (size_t)b.rows * D * sizeof *out);
-        else gs_ffn_of(&m->config)->block->forward(&b, out);
+        float *to = a->y + (size_t)a->first[e] * out;
+        if (ablated(u, e)) memset(to, 0, (size_t)b.rows * out * sizeof *to);
+        else gs_ffn_of(&m->config)->block->forward(&b, to);
     }
-    memset(y, 0, (size_t)tokens * D * sizeof *y);
+    memset(y, 0, (size_t)tokens * out * sizeof *y);
     for (int i = 0; i < tokens * k; i++)
-        if (a->place[i] >= 0) m->kernels->scale_add(D, a->weight[i], a->y + (size_t)a->place[i] * D, y + (size_t)(i / k) * D);
+        if (a->place[i] >= 0) m->kernels->scale_add(out, a->weight[i], a->y + (size_t)a->place[i] * out, y + (size_t)(i / k) * out);
 }
 
 /* dweight, and the gradient of each sorted output: d block_j = w_j dy */
 static void outputs_back(const gs_ffn_use *u, gs_moe_acts *a, const float *dy, float *dsorted)
 {
     const gs_model *m = u->p->m;
-    size_t D = (size_t)m->d.D;
-    memset(dsorted, 0, (size_t)a->first[m->d.E] * D * sizeof *dsorted);
+    size_t out = (size_t)u->out;
+    memset(dsorted, 0, (size_t)a->first[m->d.E] * out * sizeof *dsorted);
     for (int i = 0; i < u->rows * m->d.k; i++) {
-        const float *from = dy + (size_t)(i / m->d.k) * D;
+        const float *from = dy + (size_t)(i / m->d.k) * out;
         a->dweight[i] = 0;
         if (a->place[i] < 0) continue;
-        a->dweight[i] = m->kernels->dot(D, from, a->y + (size_t)a->place[i] * D);
-        m->kernels->scale_add(D, a->weight[i], from, dsorted + (size_t)a->place[i] * D);
+        a->dweight[i] = m->kernels->dot(out, from, a->y + (size_t)a->place[i] * out);
+        m->kernels->scale_add(out, a->weight[i], from, dsorted + (size_t)a->place[i] * out);
     }
 }
 
@@ -144,7 +144,7 @@ void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_r
     memset(a->y, 0, (size_t)a->first[m->d.E] * D * sizeof *a->y); /* its values are used up: now the gradient of x, sorted */
     for (int e = 0; e < m->d.E; e++) {
         gs_block_use b = expert(u, e);
-        gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)a->first[e] * D, a->y + (size_t)a->first[e] * D);
+        gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)a->first[e] * (size_t)u->out, a->y + (size_t)a->first[e] * D);
     }
     for (int i = 0; i < u->rows * m->d.k; i++)
         if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)(i / m->d.k) * D);

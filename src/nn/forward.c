@@ -100,24 +100,42 @@ void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, g
         gs_attention_forward(p, l, at.attention, view, a->mid);
         join(p, GS_DROP_ATTN, l, view, a->mask_attn, a->kept, a->mid);
         normalise(p, at.norm2, rows, a->mid, a->norm2, a->stats2);
-        gs_ffn_use u = {p, l, at.ffn, tokens, a->norm2, rows, view};
+        bool folded = gs_folded(p, l, view);
+        gs_ffn_use u = {p, l, at.ffn, tokens, a->norm2, rows, folded ? m->d.C : m->d.D, view};
         gs_ffn_of(&m->config)->forward(&u, next, routing);
+        if (folded) {
+            if (!view->routes_only) gs_fold_logits(p, a->mid, next, rows);
+            continue;
+        }
         gs_visit(p, view, GS_SITE_FFN_OUT, l, next);
         join(p, GS_DROP_FFN, l, view, a->mask_ffn, a->mid, next);
     }
     if (routing) routing->tokens += n * m->d.T;
 }
 
+gs_product gs_readout_product(const gs_pass *p)
+{
+    gs_product w = gs_product_of(p->m, gs_readout_tensor(p->m), -1);
+    if (p->dread) w.dw = p->dread;
+    return w;
+}
+
+void gs_readout_rows(gs_pass *p, const int32_t *rows, int count)
+{
+    int T = p->m->d.T, first = p->layer[p->m->d.L - 1].first;
+    p->rows = count;
+    for (int r = 0; r < count; r++) p->row[r] = rows[r] / T * (T - first) + rows[r] % T - first;
+}
+
 float *gs_readout(gs_pass *p, const int32_t *rows, int count)
 {
     const gs_model *m = p->m;
-    int D = m->d.D, T = m->d.T, first = p->layer[m->d.L - 1].first;
-    p->rows = count;
-    for (int r = 0; r < count; r++) {
-        p->row[r] = rows[r] / T * (T - first) + rows[r] % T - first;
+    int D = m->d.D;
+    gs_readout_rows(p, rows, count);
+    for (int r = 0; r < count; r++)
         memcpy(p->read + (ptrdiff_t)r * D, p->layer[m->d.L].x + (ptrdiff_t)p->row[r] * D, (size_t)D * sizeof *p->read);
-    }
     normalise(p, gs_layer_tensors(m, m->d.L).norm1, count, p->read, p->read_norm, p->read_stats);
-    gs_linear(m, gs_readout_tensor(m), count, p->read_norm, p->logits, m->d.C, NULL);
+    gs_product w = gs_readout_product(p);
+    gs_linear(m, &w, count, p->read_norm, p->logits, w.out);
     return p->logits;
 }

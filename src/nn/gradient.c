@@ -58,7 +58,7 @@ static void one_chunk(gs_pass *p, const batch *b, const gs_view *view, gs_routin
     const int32_t *tokens = b->tokens + (ptrdiff_t)view->first * m->d.T;
     gs_forward(p, tokens, n, view, routing);
     int rows = targets_of(b->targets + (ptrdiff_t)view->first * m->d.T, n * m->d.T, p->row_room, p->target_room);
-    float *logits = gs_readout(p, p->row_room, rows);
+    float *logits = (p->reductions.fold ? gs_fold_readout : gs_readout)(p, p->row_room, rows);
     sum->ce = m->kernels->cross_entropy(sum->ce, rows, m->d.C, logits, p->target_room, true, 1 / (float)b->wanted, p->right_room);
     for (int i = 0; i < rows; i++) sum->accuracy += p->right_room[i];
     gs_routing whole = p->routing;
@@ -81,6 +81,7 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
     batch b = {tokens, targets, n, 0};
     for (int i = 0; i < n * m->d.T; i++) b.wanted += targets[i] >= 0;
     clear(p);
+    gs_fold_begin(p);
     gs_routing *r = sums_first(p, tokens, n, step) ? NULL : &p->routing;
     gs_losses sum = {0};
     for (int first = 0; first < n; first += p->most) {
@@ -88,6 +89,7 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
         one_chunk(p, &b, &view, r, &sum);
     }
     gs_table_back(p);
+    gs_fold_end(p);
     if (p->dread) m->kernels->add((size_t)m->d.C * (size_t)m->d.D, p->dread, m->grad);
     sum.ce /= b.wanted;
     sum.accuracy /= b.wanted;

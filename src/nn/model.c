@@ -79,22 +79,33 @@ void gs_model_pack(gs_model *m)
     }
 }
 
-void gs_linear(const gs_model *m, int tensor, int rows, const float *x, float *y, int ldy, const float *bias)
+gs_product gs_product_of(const gs_model *m, int tensor, int bias)
 {
-    int in = m->tensors[tensor].cols, out = m->tensors[tensor].out;
-    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, out, in, x, in, gs_param(m, tensor), in, y, ldy, bias, false);
-    else m->kernels->gemm_packed(rows, out, in, x, in, m->packed[tensor], y, ldy, bias, false);
+    const gs_tensor *t = &m->tensors[tensor];
+    bool learned = m->grad && !t->frozen;
+    return (gs_product){t->cols, t->out, gs_param(m, tensor), m->packed[tensor], bias < 0 ? NULL : gs_param(m, bias),
+                        learned ? gs_grad(m, tensor) : NULL, learned && bias >= 0 ? gs_grad(m, bias) : NULL};
 }
 
-void gs_linear_back(const gs_model *m, int tensor, int rows, const float *dy, int ldy, float *dx, bool add)
+void gs_gemm(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+             bool add)
 {
-    int in = m->tensors[tensor].cols, out = m->tensors[tensor].out;
-    if (by_blas(m)) gs_gemm_blas(GS_NN, rows, in, out, dy, ldy, gs_param(m, tensor), in, dx, in, NULL, add);
-    else m->kernels->gemm(GS_NN, rows, in, out, dy, ldy, gs_param(m, tensor), in, dx, in, NULL, add);
+    (by_blas(m) ? gs_gemm_blas : m->kernels->gemm)(op, M, N, K, A, lda, B, ldb, C, ldc, NULL, add);
 }
 
-void gs_linear_grad(const gs_model *m, int rows, int out, int in, const float *dy, int ldy, const float *x, float *dw)
+void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy)
 {
-    if (by_blas(m)) gs_gemm_blas(GS_TN, out, in, rows, dy, ldy, x, in, dw, in, NULL, true);
-    else m->kernels->gemm(GS_TN, out, in, rows, dy, ldy, x, in, dw, in, NULL, true);
+    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, w->out, w->in, x, w->in, w->w, w->in, y, ldy, w->bias, false);
+    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, w->bias, false);
+}
+
+void gs_linear_back(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, bool add)
+{
+    gs_gemm(m, GS_NN, rows, w->in, w->out, dy, ldy, w->w, w->in, dx, w->in, add);
+}
+
+void gs_linear_grad(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, const float *x)
+{
+    if (w->dw) gs_gemm(m, GS_TN, w->out, w->in, rows, dy, ldy, x, w->in, w->dw, w->in, true);
+    if (w->dbias) m->kernels->column_sums(rows, w->out, dy, ldy, w->dbias);
 }

@@ -26,22 +26,33 @@ typedef struct gs_block_acts {
     float *d;    /* (rows, width): act' */
 } gs_block_acts;
 
+typedef struct gs_product { /* a matrix of the model, with its gradient: NULL where it is frozen */
+    int in, out;
+    const float *w;      /* (out, in) */
+    const float *packed; /* as gs_kernels.pack leaves it */
+    const float *bias;   /* (out), or NULL */
+    float *dw, *dbias;
+} gs_product;
+
 typedef struct gs_block_use { /* one block at work on some rows */
     gs_model *m;
     int tensor;          /* index of its first tensor */
     int rows;
+    gs_product down;     /* its last matrix; y and dy are as wide as its `out` */
     const float *x;      /* (rows, D) */
     const float *mask;   /* (rows, width): dropout factors, or NULL */
     gs_block_acts a;     /* at its first row */
     float *dh;           /* (rows, width; 3 width when gated): scratch of backward */
-    bool train, frozen;
+    bool train;
 } gs_block_use;
 
 typedef struct gs_block_row {
     int tensors; /* how many it declares */
+    int down;    /* which of them is the last matrix */
+    bool biased; /* a bias follows it */
     bool gated;
     void (*declare)(gs_layout *l, const char *at, int D, int width);
-    void (*forward)(const gs_block_use *u, float *y);                     /* y (rows, D) = */
+    void (*forward)(const gs_block_use *u, float *y);                     /* y (rows, out) = */
     void (*backward)(const gs_block_use *u, const float *dy, float *dx); /* dx (rows, D) += ; parameters' gradients += */
 } gs_block_row;
 extern const gs_block_row gs_block_dense, gs_block_glu;
@@ -88,6 +99,10 @@ typedef struct gs_table { /* the first layer's inputs as (token, position) pairs
     int32_t *row;             /* (M): row of each token of the chunk */
 } gs_table;
 
+typedef struct gs_fold { /* fold.c: F and f of every expert, with their gradients: (E, C, width), (E, C) */
+    float *w, *bias, *dw, *dbias, *packed;
+} gs_fold;
+
 struct gs_pass {
     gs_model *m;
     int most, n;       /* sequences: room, and those of the last forward */
@@ -96,6 +111,7 @@ struct gs_pass {
     gs_arena arena;
     gs_layer_acts *layer; /* (L + 1): the last has only x (Mq,D), the stream before the readout */
     gs_table table;
+    gs_fold fold;
     float *mask_embed;
     /* readout */
     int rows;
@@ -115,7 +131,7 @@ typedef struct gs_ffn_use { /* one layer's feed-forward block in a pass */
     int layer, tensor; /* tensor: index of the block's first tensor */
     const int32_t *tokens;
     const float *x;    /* (rows, D): its (normalised) input */
-    int rows;
+    int rows, out;     /* out: width of the rows of y and dy, D or (folded) C */
     const gs_view *view;
 } gs_ffn_use;
 
@@ -125,7 +141,7 @@ typedef struct gs_ffn_row {
     bool mixture;
     void (*declare)(gs_layout *l, const gs_config *c, const gs_dims *d, const char *at);
     void (*take)(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs_dims *d, size_t tokens);
-    void (*forward)(const gs_ffn_use *u, float *y, gs_routing *routing);                         /* y (M,D) = */
+    void (*forward)(const gs_ffn_use *u, float *y, gs_routing *routing);                         /* y (M,out) = */
     void (*backward)(const gs_ffn_use *u, const float *dy, float *dx, const gs_routing *routing); /* dx += */
 } gs_ffn_row;
 const gs_ffn_row *gs_ffn_of(const gs_config *c); /* the operator table: one row per ffn.kind */
@@ -157,15 +173,32 @@ void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const g
 void gs_table_clear(gs_pass *p); /* before a batch */
 void gs_table_back(gs_pass *p);  /* after its last chunk */
 
+/* The readout folded into the last feed-forward block (fold.c), in training where gs_reductions says so. begin and end: of a batch. */
+void gs_fold_take(gs_pass *p, const gs_config *c, const gs_dims *d);
+bool gs_folded(const gs_pass *p, int layer, const gs_view *view);
+void gs_fold_begin(gs_pass *p);
+void gs_fold_end(gs_pass *p);
+void gs_fold_logits(gs_pass *p, const float *mid, const float *y, int rows); /* y (rows, C): the block's share */
+float *gs_fold_readout(gs_pass *p, const int32_t *rows, int count);        /* as gs_readout; rows ascend */
+void gs_fold_back(gs_pass *p);                                              /* logits' gradient -> dx, without the block's share */
+gs_product gs_block_down(const gs_pass *p, int layer, int expert, const gs_view *view); /* a block's last matrix, folded or not */
+int gs_block_tensor(const gs_model *m, int layer, int expert);              /* a block's first tensor */
+gs_product gs_readout_product(const gs_pass *p);
+void gs_readout_rows(gs_pass *p, const int32_t *rows, int count);           /* p->rows and p->row: rows of the last stream */
+
 /* -- small shared things -------------------------------------------------------------------------------------------- */
 
 static inline float *gs_param(const gs_model *m, int tensor) { return m->param + m->tensors[tensor].at; }
 static inline float *gs_grad(const gs_model *m, int tensor) { return m->grad + m->tensors[tensor].at; }
-/* y(rows, out) = x(rows, in) W^T (+ bias), dx(rows, in) (+)= dy(rows, out) W, dW += dy^T x for the product that begins at a tensor; rows of
- * y and dy are ldy apart, those of x and dx `in`. By the config's `gemm`. */
-void gs_linear(const gs_model *m, int tensor, int rows, const float *x, float *y, int ldy, const float *bias);
-void gs_linear_back(const gs_model *m, int tensor, int rows, const float *dy, int ldy, float *dx, bool add);
-void gs_linear_grad(const gs_model *m, int rows, int out, int in, const float *dy, int ldy, const float *x, float *dw);
+/* y(rows, out) = x(rows, in) W^T + bias, dx(rows, in) (+)= dy(rows, out) W, dW += dy^T x and dbias += column sums of dy; rows of y and dy
+ * are ldy apart, those of x and dx `in`. By the config's `gemm`. */
+void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy);
+void gs_linear_back(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, bool add);
+void gs_linear_grad(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, const float *x);
+/* The product that begins at a tensor; bias: the tensor of its bias, or -1. */
+gs_product gs_product_of(const gs_model *m, int tensor, int bias);
+void gs_gemm(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+             bool add);
 void gs_model_pack(gs_model *m);
 /* Dropout factors: 0, or 1 / (1 - rate). element counts from the first sequence of the batch. */
 typedef enum gs_drop_site { GS_DROP_EMBED, GS_DROP_WEIGHTS, GS_DROP_ATTN, GS_DROP_HIDDEN, GS_DROP_FFN } gs_drop_site;

@@ -60,7 +60,8 @@ static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens, bool
 {
     const gs_model *m = u->p->m;
     int E = m->d.E, k = m->d.k;
-    gs_linear(m, u->tensor, tokens, u->x, a->p, E, NULL);
+    gs_product w = gs_product_of(m, u->tensor, -1);
+    gs_linear(m, &w, tokens, u->x, a->p, E);
     probabilities(m, tokens, a->p, lse ? a->lse : NULL);
     for (int t = 0; t < tokens; t++) {
         const float *p = a->p + (ptrdiff_t)t * E;
@@ -143,7 +144,7 @@ void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, c
     m->kernels->softmax_back(tokens, E, a->p, a->dp, a->dp, E);
     for (int t = 0; z != 0 && t < tokens; t++)
         m->kernels->scale_add((size_t)E, (float)(2 * z * (double)a->lse[t] / n), a->p + (ptrdiff_t)t * E, a->dp + (ptrdiff_t)t * E);
-    if (!m->tensors[u->tensor].frozen)
-        gs_linear_grad(m, tokens, E, m->d.D, a->dp, E, u->x, gs_grad(m, u->tensor));
-    gs_linear_back(m, u->tensor, tokens, a->dp, E, dx, true);
+    gs_product w = gs_product_of(m, u->tensor, -1);
+    gs_linear_grad(m, &w, tokens, a->dp, E, u->x);
+    gs_linear_back(m, &w, tokens, a->dp, E, dx, true);
 }

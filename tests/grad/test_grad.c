@@ -237,8 +237,8 @@ static double reduced_difference(const char *option)
 static void reductions_change_nothing(void **state)
 {
     (void)state;
-    const char *const same[] = {"\"ffn.kind\":\"dense\",\"embed.dropout\":0.2,\"model.norm\":\"layernorm\"", "\"ffn.kind\":\"glu\",\"embed.dropout\":0.2,\"model.layers\":2",
-        "\"ffn.kind\":\"moe\",\"embed.dropout\":0.2,\"ffn.top_k\":2", "\"ffn.kind\":\"moe_glu\",\"embed.dropout\":0.1,\"router.gate\":\"raw\",\"ffn.dropout\":0.2,\"attn.dropout\":0.2"};
+    const char *const same[] = {"\"ffn.kind\":\"dense\",\"embed.dropout\":0.2,\"model.norm\":\"layernorm\"", "\"ffn.kind\":\"glu\",\"embed.dropout\":0.2,\"resid.dropout\":0.1,\"model.layers\":2",
+        "\"ffn.kind\":\"moe\",\"embed.dropout\":0.2,\"resid.dropout\":0.1,\"ffn.top_k\":2", "\"ffn.kind\":\"moe_glu\",\"embed.dropout\":0.1,\"resid.dropout\":0.1,\"router.gate\":\"raw\",\"ffn.dropout\":0.2,\"attn.dropout\":0.2"};
     for (size_t k = 0; k < sizeof same / sizeof *same; k++) assert_true(reduced_difference(same[k]) == 0);
     double worst = 0;
     for (size_t k = 0; k < sizeof options / sizeof *options; k++)
