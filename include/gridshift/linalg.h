@@ -31,6 +31,16 @@ typedef struct gs_head {
     int ld;             /* distance of two rows of q, k, v */
 } gs_head;
 
+enum { GS_PAIR_KEYS = 8 }; /* positions of a sequence at most, for the kernels over pairs */
+typedef struct gs_pairs {
+    int n, T;             /* sequences, and their length */
+    const int32_t *row;   /* (n,T): the table's row of each token */
+    int position, keys;   /* the query's position; its keys are the positions 0..keys-1 */
+    int N, K, E;          /* heads, width of one, experts */
+    int rows;             /* of the table; scores (rows - first_query, rows, N): those of query row first_query + q and key row k */
+    int first_query;
+} gs_pairs;
+
 /* One instruction set's kernels. All arrays may be unaligned; n may be any number >= 0. */
 typedef struct gs_kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
@@ -70,6 +80,17 @@ typedef struct gs_kernels {
     /* dq, dk, dv += , rows ldd apart, by the same row numbers. */
     void (*attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask,
                            const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
+    /* Attention over a table of (token, position) pairs; weights (keys,N) of each sequence's query, ldw apart; v as in attention. */
+    void (*pair_weights)(const gs_pairs *p, const float *scores, float *w, int ldw);
+    void (*pair_scores_back)(const gs_pairs *p, const float *w, const float *dw, int ldw, float *dscores); /* dscores += */
+    void (*pair_mix)(const gs_pairs *p, const float *w, int ldw, const float *v, int ldv, float *o, int ldo);
+    /* dw =, dv += */
+    void (*pair_mix_back)(const gs_pairs *p, const float *w, int ldw, const float *v, float *dv, int ldv, const float *d, int ldo, float *dw);
+    /* r(E) = base[query] + sum over keys and heads of w each[key, head]; base (rows,E), each (rows,N,E) */
+    void (*pair_logits)(const gs_pairs *p, const float *w, int ldw, const float *base, const float *each, float *r, int ldr);
+    /* dbase, deach, dw += */
+    void (*pair_logits_back)(const gs_pairs *p, const float *w, int ldw, const float *dr, int ldr, const float *each, float *dbase,
+                             float *deach, float *dw);
     /* One AdamW step over n elements (decoupled decay): g is scaled by clip first. */
     void (*adamw)(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a);
     double (*fma_loop)(size_t n); /* n rounds of independent multiply-adds in registers: the FLOPs done. For benchmarks */

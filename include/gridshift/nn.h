@@ -53,16 +53,19 @@ void gs_model_init(gs_model *m);                              /* by model.init a
 const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: none */
 
 /* Work that is skipped because no result needs it (`reductions`; the tests hold it against the plain algorithm):
- * - table: the first layer's q, k and v depend on (token, position) only. They are computed once per batch for all V T pairs, and
- *   their gradients are summed by pair before they meet a matrix. Used when V T is below half of the batch's tokens and
+ * - table: the first layer's q, k and v depend on (token, position) only. They are computed once per batch for the pairs that occur in
+ *   it, and their gradients are summed by pair before they meet a matrix. Used when V T is below half of the batch's tokens and
  *   the embedding has no dropout. Sums run in another order than in the plain algorithm.
+ * - pairs: the scores of two pairs are a table too. Up to GS_PAIR_KEYS positions, V^2 at most 4 batch, no dropout of the weights.
+ * - heads: a router's logits come straight from the heads of attention (src/nn/pairs.c), so that attention's output is made only from
+ *   d.first on, and a balancing loss costs no second sweep over it. One layer, a table of pairs, no norm, no residual dropout.
  * - first: in the last layer only positions that are read out (from d.first on) need queries, attention's output, a
- *   feed-forward block and a readout. A mixture routes all positions (its losses and statistics are defined over all), but
- *   its experts see only those. The same bits as the plain algorithm.
+ *   feed-forward block and a readout. A router whose losses count all positions sees all of them, but its experts see only those.
+ *   By itself the same bits as the plain algorithm.
  * - fold: in training, the readout is multiplied into the last feed-forward block's last matrix once per batch, and the block makes
  *   logits (src/nn/fold.c). Used without norm and residual dropout, where C is so far below D that it pays. */
 typedef struct gs_reductions {
-    bool table;
+    bool table, pairs, heads;
     int first; /* 0: all positions */
     bool fold;
 } gs_reductions;

@@ -278,4 +278,7 @@ const gs_kernels GS_SET(gs_kernels) = {
     .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
     .column_sums = k_column_sums, .softmax_back = k_softmax_back, .norm = k_norm,
     .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),
-    .attention_back = GS_SET(gs_k_attention_back), .adamw = k_adamw, .fma_loop = k_fma_loop};
+    .attention_back = GS_SET(gs_k_attention_back),
+    .pair_weights = GS_SET(gs_k_pair_weights), .pair_scores_back = GS_SET(gs_k_pair_scores_back), .pair_mix = GS_SET(gs_k_pair_mix),
+    .pair_mix_back = GS_SET(gs_k_pair_mix_back), .pair_logits = GS_SET(gs_k_pair_logits), .pair_logits_back = GS_SET(gs_k_pair_logits_back),
+    .adamw = k_adamw, .fma_loop = k_fma_loop};

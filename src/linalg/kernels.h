@@ -19,5 +19,13 @@ void GS_SET(gs_k_attention)(const gs_head *h, const float *q, const float *k, co
                             int ldo, float *scratch);
 void GS_SET(gs_k_attention_back)(const gs_head *h, const float *q, const float *k, const float *v, const float *w, const float *mask,
                                  const float *dO, int ldo, float *dq, float *dk, float *dv, int ldd, float *scratch);
+void GS_SET(gs_k_pair_weights)(const gs_pairs *p, const float *scores, float *w, int ldw);
+void GS_SET(gs_k_pair_scores_back)(const gs_pairs *p, const float *w, const float *dw, int ldw, float *dscores);
+void GS_SET(gs_k_pair_mix)(const gs_pairs *p, const float *w, int ldw, const float *v, int ldv, float *o, int ldo);
+void GS_SET(gs_k_pair_mix_back)(const gs_pairs *p, const float *w, int ldw, const float *v, float *dv, int ldv, const float *d, int ldo,
+                                float *dw);
+void GS_SET(gs_k_pair_logits)(const gs_pairs *p, const float *w, int ldw, const float *base, const float *each, float *r, int ldr);
+void GS_SET(gs_k_pair_logits_back)(const gs_pairs *p, const float *w, int ldw, const float *dr, int ldr, const float *each, float *dbase,
+                                   float *deach, float *dw);
 extern const gs_kernels GS_SET(gs_kernels);
 #endif

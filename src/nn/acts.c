@@ -24,18 +24,20 @@ int gs_readout_tensor(const gs_model *m) { return gs_is(&m->config, GS_MODEL_TIE
 /* -- reductions --------------------------------------------------------------------------------------------------------- */
 
 /* Worth it where C (rows k + E D) < D rows k: what the products of a batch save is more than F costs. */
-static bool folds(const gs_config *c, const gs_dims *d, int batch)
+static bool folds(const gs_dims *d, int batch)
 {
     int64_t rows = (int64_t)batch * (d->T - d->first) * d->k;
-    return gs_int(c, GS_MODEL_NORM) == GS_NORM_NONE && gs_num(c, GS_RESID_DROPOUT) == 0 &&
-           d->C * (rows + (int64_t)d->E * d->D) < d->D * rows;
+    return d->C * (rows + (int64_t)d->E * d->D) < d->D * rows;
 }
 
 gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch)
 {
     if (!gs_is(c, GS_REDUCTIONS, 1)) return (gs_reductions){0};
     bool table = 2LL * d->V < batch && gs_num(c, GS_EMBED_DROPOUT) == 0;
-    return (gs_reductions){table, d->first, folds(c, d, batch)};
+    bool plain = gs_int(c, GS_MODEL_NORM) == GS_NORM_NONE && gs_num(c, GS_RESID_DROPOUT) == 0;
+    bool pairs = table && d->T <= GS_PAIR_KEYS && (int64_t)d->V * d->V <= 4LL * batch && gs_num(c, GS_ATTN_DROPOUT) == 0;
+    return (gs_reductions){table, pairs, pairs && plain && d->L == 1 && gs_has_router(c) && d->first > 0, d->first,
+                           plain && folds(d, batch)};
 }
 
 /* -- room ------------------------------------------------------------------------------------------------------------------ */
@@ -55,6 +57,7 @@ static void take_masks(gs_pass *p, gs_layer_acts *a, const gs_config *c, const g
 static void take_layer(gs_pass *p, gs_layer_acts *a, const gs_config *c, const gs_dims *d, const sizes *s)
 {
     size_t weights = (size_t)(p->most * d->N * (d->T - a->first)) * (size_t)gs_attention_stride(d->T);
+    if (s->table && p->reductions.pairs) weights = (size_t)(p->most * d->N * (d->T - p->table.from) * d->T);
     if (!s->table) {
         a->norm1 = s->norm ? gs_arena_take(&p->arena, s->M * s->D, sizeof(float)) : a->x;
         a->stats1 = gs_arena_take(&p->arena, s->M * 2, sizeof(float));
@@ -68,21 +71,6 @@ static void take_layer(gs_pass *p, gs_layer_acts *a, const gs_config *c, const g
     a->stats2 = gs_arena_take(&p->arena, s->Mq * 2, sizeof(float));
     gs_ffn_of(c)->take(a, &p->arena, c, d, s->Mq);
     if (p->train) take_masks(p, a, c, d, s, weights);
-}
-
-static void take_table(gs_pass *p, const gs_dims *d, bool norm)
-{
-    gs_table *t = &p->table;
-    t->rows = d->V * d->T;
-    size_t P = (size_t)t->rows, D = (size_t)d->D;
-    t->x = gs_arena_take(&p->arena, P * D, sizeof(float));
-    t->norm = norm ? gs_arena_take(&p->arena, P * D, sizeof(float)) : t->x;
-    t->stats = gs_arena_take(&p->arena, P * 2, sizeof(float));
-    t->qkv = gs_arena_take(&p->arena, P * D * 3, sizeof(float));
-    t->row = gs_arena_take(&p->arena, (size_t)(p->most * d->T), sizeof *t->row);
-    if (!p->train) return;
-    t->dx = gs_arena_take(&p->arena, P * D, sizeof(float));
-    t->dqkv = gs_arena_take(&p->arena, P * D * 3, sizeof(float));
 }
 
 static void take_backward(gs_pass *p, const gs_config *c, const gs_dims *d)
@@ -116,14 +104,20 @@ static void take_readout(gs_pass *p, const gs_config *c, const gs_dims *d)
     p->routing.square = gs_arena_take(&p->arena, (size_t)d->L, sizeof(double));
 }
 
+/* Of the last layer. A router without `heads` needs the stream at every position that its losses count. */
+static int first_query(const gs_config *c, const gs_dims *d, const gs_reductions *r)
+{
+    return gs_has_router(c) && !r->heads && gs_routed_from(c, d) < r->first ? 0 : r->first;
+}
+
 static void take(gs_pass *p, const gs_config *c, const gs_dims *d)
 {
     sizes s = {.M = (size_t)p->most * (size_t)d->T, .D = (size_t)d->D, .norm = gs_int(c, GS_MODEL_NORM) != GS_NORM_NONE};
-    if (p->reductions.table) take_table(p, d, s.norm);
+    for (int l = 0; l < d->L; l++) p->layer[l].first = l == d->L - 1 ? first_query(c, d, &p->reductions) : 0;
+    if (p->reductions.table) gs_pairs_take(p, c, d);
     else p->layer[0].x = gs_arena_take(&p->arena, s.M * s.D, sizeof(float));
     for (int l = 0; l < d->L; l++) {
         gs_layer_acts *a = &p->layer[l];
-        a->first = l == d->L - 1 && !gs_ffn_of(c)->mixture ? p->reductions.first : 0;
         s.Mq = (size_t)(p->most * (d->T - a->first));
         s.table = l == 0 && p->reductions.table;
         take_layer(p, a, c, d, &s);
@@ -167,12 +161,12 @@ void gs_pass_close(gs_pass **p)
 }
 
 /* The bytes of one more sequence decide; the table is shared by all of them. A balancing loss needs two sweeps over several chunks,
- * which costs more than activations beyond the level-2 cache: such a batch stays whole for longer. */
+ * which cost more than activations beyond the level-2 cache, unless the heads give the logits: such a batch stays whole for longer. */
 int gs_chunk(const gs_config *c, const gs_dims *d, int batch)
 {
     enum { CACHE = 2048 * 1024, WHOLE = 8192 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens starve the products */
     size_t one = gs_pass_bytes(c, d, 2, batch) - gs_pass_bytes(c, d, 1, batch);
-    if (gs_balances(c) && one * (size_t)batch <= WHOLE) return batch;
+    if (gs_balances(c) && !gs_reductions_of(c, d, batch).heads && one * (size_t)batch <= WHOLE) return batch;
     int most = (int)(CACHE / (one ? one : 1)), least = (TOKENS + d->T - 1) / d->T;
     if (most < least) most = least;
     return most < batch ? most : batch;

@@ -9,9 +9,9 @@ static gs_product inputs(const gs_model *m, int tensor)
     return gs_product_of(m, tensor, gs_is(&m->config, GS_MODEL_BIAS, 1) ? tensor + 3 : -1);
 }
 
-static gs_product projection(const gs_model *m, int tensor)
+gs_product gs_attention_output(const gs_model *m, int layer)
 {
-    int o = tensor + gs_attention_tensors(&m->config) - 2;
+    int o = gs_layer_tensors(m, layer).attention + gs_attention_tensors(&m->config) - 2;
     return gs_product_of(m, o, o + 1);
 }
 
@@ -25,7 +25,7 @@ void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, fl
 static gs_head head_of(const gs_pass *p, int layer, int b)
 {
     const gs_dims *d = &p->m->d;
-    const int32_t *row = layer == 0 && p->table.rows ? p->table.row + (ptrdiff_t)b * d->T : NULL;
+    const int32_t *row = layer == 0 && p->reductions.table ? p->table.row + (ptrdiff_t)b * d->T : NULL;
     return (gs_head){d->T, d->K, p->layer[layer].first, gs_is(&p->m->config, GS_MODEL_MASK, GS_MASK_CAUSAL), row, 3 * d->D};
 }
 
@@ -49,11 +49,12 @@ static void drop_weights(gs_pass *p, int layer, int i, const gs_view *view, floa
     gs_drop(p->m, GS_DROP_WEIGHTS, layer, view, (head * (size_t)d->T + first) * S, ((size_t)d->T - first) * S, mask);
 }
 
-void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out)
+/* One head of one sequence at a time. */
+static void heads_forward(gs_pass *p, int layer, const gs_view *view)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    const float *qkv = layer == 0 && p->table.rows ? p->table.qkv : a->qkv;
+    const float *qkv = layer == 0 && p->reductions.table ? p->table.qkv : a->qkv;
     int D = m->d.D;
     for (int i = 0; i < p->n * m->d.N; i++) {
         gs_head h = head_of(p, layer, i / m->d.N);
@@ -63,21 +64,27 @@ void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view
         const float *q = qkv + to.qkv;
         m->kernels->attention(&h, q, q + D, q + 2 * D, a->w + to.w, mask, a->mix + to.mix, D, p->attention);
     }
+}
+
+void gs_attention_forward(gs_pass *p, int layer, const gs_view *view, float *out)
+{
+    const gs_model *m = p->m;
+    gs_layer_acts *a = &p->layer[layer];
+    int D = m->d.D;
+    if (layer == 0 && p->reductions.pairs) gs_pairs_mix(p, a->mix);
+    else heads_forward(p, layer, view);
     gs_visit(p, view, GS_SITE_ATTN_HEAD, layer, a->mix);
-    gs_product o = projection(m, tensor);
+    gs_product o = gs_attention_output(m, layer);
     gs_linear(m, &o, p->n * (m->d.T - a->first), a->mix, out, D);
     gs_visit(p, view, GS_SITE_ATTN_OUT, layer, out);
 }
 
-void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dqkv)
+static void heads_backward(gs_pass *p, int layer, float *dqkv)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    const float *qkv = layer == 0 && p->table.rows ? p->table.qkv : a->qkv;
-    int D = m->d.D, rows = p->n * (m->d.T - a->first);
-    gs_product o = projection(m, tensor);
-    gs_linear_back(m, &o, rows, dout, D, p->dmix, false);
-    gs_linear_grad(m, &o, rows, dout, D, a->mix);
+    const float *qkv = layer == 0 && p->reductions.table ? p->table.qkv : a->qkv;
+    int D = m->d.D;
     for (int i = 0; i < p->n * m->d.N; i++) {
         gs_head h = head_of(p, layer, i / m->d.N);
         at to = place(p, layer, &h, i);
@@ -86,6 +93,18 @@ void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout,
         m->kernels->attention_back(&h, q, q + D, q + 2 * D, a->w + to.w, mask_of(p, layer, to.w), p->dmix + to.mix, D, dq, dq + D,
                                    dq + 2 * D, 3 * D, p->attention);
     }
+}
+
+void gs_attention_backward(gs_pass *p, int layer, const float *dout, float *dqkv)
+{
+    const gs_model *m = p->m;
+    gs_layer_acts *a = &p->layer[layer];
+    int D = m->d.D, rows = p->n * (m->d.T - a->first);
+    gs_product o = gs_attention_output(m, layer);
+    gs_linear_back(m, &o, rows, dout, D, p->dmix, false);
+    gs_linear_grad(m, &o, rows, dout, D, a->mix);
+    if (layer == 0 && p->reductions.pairs) gs_pairs_attention_back(p, p->dmix);
+    else heads_backward(p, layer, dqkv);
 }
 
 void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx)

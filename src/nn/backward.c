@@ -6,7 +6,7 @@
 static bool has_norm(const gs_model *m) { return gs_int(&m->config, GS_MODEL_NORM) != GS_NORM_NONE; }
 
 /* dy: gradient of the normalised rows; dx +=. */
-static void normalise_back(const gs_pass *p, int tensor, int rows, const float *x, const float *stats, const float *dy, float *dx)
+void gs_normalise_back(const gs_pass *p, int tensor, int rows, const float *x, const float *stats, const float *dy, float *dx)
 {
     const gs_model *m = p->m;
     int kind = (int)gs_int(&m->config, GS_MODEL_NORM);
@@ -27,7 +27,7 @@ static void readout_back(gs_pass *p)
     if (has_norm(m)) {
         from = p->dmix; /* free until attention's backward */
         memset(from, 0, (size_t)p->rows * size);
-        normalise_back(p, gs_layer_tensors(m, m->d.L).norm1, p->rows, p->read, p->read_stats, p->dnorm, from);
+        gs_normalise_back(p, gs_layer_tensors(m, m->d.L).norm1, p->rows, p->read, p->read_stats, p->dnorm, from);
     }
     memset(p->dx, 0, rows * size);
     for (int r = 0; r < p->rows; r++) memcpy(p->dx + (ptrdiff_t)p->row[r] * D, from + (ptrdiff_t)r * D, size);
@@ -56,7 +56,7 @@ static void ffn_back(gs_pass *p, int layer, const int32_t *tokens, const gs_view
     }
     memset(p->dnorm, 0, (size_t)rows * (size_t)m->d.D * sizeof *p->dnorm);
     gs_ffn_of(&m->config)->backward(&u, dy, p->dnorm, routing);
-    normalise_back(p, at.norm2, rows, a->mid, a->stats2, p->dnorm, p->dx);
+    gs_normalise_back(p, at.norm2, rows, a->mid, a->stats2, p->dnorm, p->dx);
 }
 
 /* dx of the kept rows becomes that of all rows: the others get nothing through the residual sum. From behind, in place. */
@@ -79,7 +79,7 @@ static void attention_back(gs_pass *p, int layer)
     size_t D = (size_t)m->d.D, M = (size_t)(p->n * m->d.T);
     const float *dout = through(p, p->n * (m->d.T - a->first), a->mask_attn, p->layer[layer + 1].x);
     memset(p->dqkv, 0, M * 3 * D * sizeof *p->dqkv);
-    gs_attention_backward(p, layer, at.attention, dout, p->dqkv);
+    gs_attention_backward(p, layer, dout, p->dqkv);
     spread(p, layer);
     if (!has_norm(m)) {
         gs_attention_inputs_back(p, at.attention, (int)M, a->norm1, p->dqkv, p->dx);
@@ -87,7 +87,15 @@ static void attention_back(gs_pass *p, int layer)
     }
     memset(p->dnorm, 0, M * D * sizeof *p->dnorm);
     gs_attention_inputs_back(p, at.attention, (int)M, a->norm1, p->dqkv, p->dnorm);
-    normalise_back(p, at.norm1, (int)M, a->x, a->stats1, p->dnorm, p->dx);
+    gs_normalise_back(p, at.norm1, (int)M, a->x, a->stats1, p->dnorm, p->dx);
+}
+
+void gs_embed_back(const gs_pass *p, int token, int position, const float *dx)
+{
+    const gs_model *m = p->m;
+    size_t D = (size_t)m->d.D;
+    m->kernels->add(D, dx, gs_grad(m, 0) + (size_t)token * D);
+    m->kernels->add(D, dx, gs_grad(m, 1) + (size_t)position * D);
 }
 
 /* The gradients of one chunk, summed by (token, position) pair. */
@@ -97,42 +105,10 @@ static void pairs_back(gs_pass *p)
     gs_layer_acts *a = &p->layer[0];
     int T = m->d.T, rows = p->n * (T - a->first);
     size_t D = (size_t)m->d.D;
-    gs_attention_backward(p, 0, gs_layer_tensors(m, 0).attention, through(p, rows, a->mask_attn, p->layer[1].x), p->table.dqkv);
+    gs_attention_backward(p, 0, through(p, rows, a->mask_attn, p->layer[1].x), p->table.dqkv);
     const float *from = p->dx;
     for (int b = 0; b < p->n; b++)
         for (int t = a->first; t < T; t++, from += D) m->kernels->add(D, from, p->table.dx + (size_t)p->table.row[b * T + t] * D);
-}
-
-static void embed_rows_back(gs_pass *p, int count, const int32_t *tokens, const float *dx)
-{
-    const gs_model *m = p->m;
-    size_t D = (size_t)m->d.D;
-    for (int i = 0; i < count; i++) {
-        m->kernels->add(D, dx + (size_t)i * D, gs_grad(m, 0) + (size_t)(tokens ? tokens[i] : i / m->d.T) * D);
-        m->kernels->add(D, dx + (size_t)i * D, gs_grad(m, 1) + (size_t)(i % m->d.T) * D);
-    }
-}
-
-void gs_table_clear(gs_pass *p)
-{
-    size_t rows = (size_t)p->table.rows * (size_t)p->m->d.D;
-    if (!rows) return;
-    memset(p->table.dx, 0, rows * sizeof(float));
-    memset(p->table.dqkv, 0, rows * 3 * sizeof(float));
-}
-
-void gs_table_back(gs_pass *p)
-{
-    gs_table *t = &p->table;
-    if (!t->rows) return;
-    const gs_model *m = p->m;
-    gs_indices at = gs_layer_tensors(m, 0);
-    size_t count = (size_t)t->rows * (size_t)m->d.D;
-    float *dnorm = has_norm(m) ? t->qkv : t->dx; /* q, k and v are used up */
-    if (has_norm(m)) memset(dnorm, 0, count * sizeof *dnorm);
-    gs_attention_inputs_back(p, at.attention, t->rows, t->norm, t->dqkv, dnorm);
-    if (has_norm(m)) normalise_back(p, at.norm1, t->rows, t->x, t->stats, dnorm, t->dx);
-    embed_rows_back(p, t->rows, NULL, t->dx);
 }
 
 void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing)
@@ -142,11 +118,11 @@ void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const g
     else readout_back(p);
     for (int l = m->d.L - 1; l >= 0; l--) {
         ffn_back(p, l, tokens, view, routing);
-        if (l == 0 && p->table.rows) pairs_back(p);
+        if (l == 0 && p->reductions.table) pairs_back(p);
         else attention_back(p, l);
     }
-    if (p->table.rows) return;
+    if (p->reductions.table) return;
     int M = p->n * m->d.T;
     if (p->mask_embed) m->kernels->multiply((size_t)M * (size_t)m->d.D, p->mask_embed, p->dx);
-    embed_rows_back(p, M, tokens, p->dx);
+    for (int i = 0; i < M; i++) gs_embed_back(p, tokens[i], i % m->d.T, p->dx + (ptrdiff_t)i * m->d.D);
 }

@@ -26,16 +26,18 @@ void gs_moe_declare(gs_layout *l, const gs_config *c, const gs_dims *d, const ch
 void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs_dims *d, size_t tokens)
 {
     gs_moe_acts *m = &a->moe;
-    size_t E = (size_t)d->E, rows = tokens * (size_t)d->k;
+    size_t E = (size_t)d->E, rows = tokens * (size_t)d->k; /* that meet experts; all positions are routed */
+    tokens = tokens / (size_t)(d->T - a->first) * (size_t)d->T;
+    size_t choices = tokens * (size_t)d->k;
     if (gs_has_router(c)) {
         m->p = gs_arena_take(arena, tokens * E, sizeof *m->p);
         m->dp = gs_arena_take(arena, tokens * E, sizeof *m->dp);
         m->lse = gs_arena_take(arena, tokens, sizeof *m->lse);
     }
-    m->choice = gs_arena_take(arena, rows, sizeof *m->choice);
-    m->weight = gs_arena_take(arena, rows, sizeof *m->weight);
-    m->dweight = gs_arena_take(arena, rows, sizeof *m->dweight);
-    m->place = gs_arena_take(arena, rows, sizeof *m->place);
+    m->choice = gs_arena_take(arena, choices, sizeof *m->choice);
+    m->weight = gs_arena_take(arena, choices, sizeof *m->weight);
+    m->dweight = gs_arena_take(arena, choices, sizeof *m->dweight);
+    m->place = gs_arena_take(arena, choices, sizeof *m->place);
     m->token = gs_arena_take(arena, rows, sizeof *m->token);
     m->first = gs_arena_take(arena, E + 1, sizeof *m->first);
     m->x = gs_arena_take(arena, rows * (size_t)d->D, sizeof *m->x);
@@ -43,9 +45,17 @@ void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs
     gs_block_acts_take(&a->block, arena, gs_ffn_of(c)->block, rows, (size_t)d->width);
 }
 
-/* Positions before `skip` meet no expert: nothing reads what would come out. Their place is -1. */
-static void sort_by_expert(gs_moe_acts *a, const gs_dims *d, int tokens, int skip)
+/* The row of a token in x and y, which begin at the layer's first query. */
+static int row_of(const gs_ffn_use *u, int token)
 {
+    int T = u->p->m->d.T, first = u->p->layer[u->layer].first;
+    return token / T * (T - first) + token % T - first;
+}
+
+/* Positions before `skip` meet no expert: nothing reads what would come out. Their place is -1. */
+static void sort_by_expert(const gs_ffn_use *u, gs_moe_acts *a, int tokens, int skip)
+{
+    const gs_dims *d = &u->p->m->d;
     memset(a->first, 0, (size_t)(d->E + 1) * sizeof *a->first);
     for (int i = 0; i < tokens * d->k; i++)
         if (i / d->k % d->T >= skip) a->first[a->choice[i] + 1]++;
@@ -57,7 +67,7 @@ static void sort_by_expert(gs_moe_acts *a, const gs_dims *d, int tokens, int ski
         if (i / d->k % d->T < skip) continue;
         int32_t row = next[a->choice[i]]++;
         a->place[i] = row;
-        a->token[row] = i / d->k;
+        a->token[row] = row_of(u, i / d->k);
     }
 }
 
@@ -100,12 +110,12 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
 {
     const gs_model *m = u->p->m;
     gs_moe_acts *a = &u->p->layer[u->layer].moe;
-    int tokens = u->rows, k = m->d.k;
+    int tokens = u->p->n * m->d.T, k = m->d.k;
     bool last = u->layer == m->d.L - 1;
     size_t D = (size_t)m->d.D, out = (size_t)u->out;
     gs_route(u, a, tokens, routing);
     if (last && u->view->routes_only) return;
-    sort_by_expert(a, &m->d, tokens, last ? u->p->reductions.first : 0);
+    sort_by_expert(u, a, tokens, last ? u->p->reductions.first : 0);
     for (int r = 0; r < a->first[m->d.E]; r++) memcpy(a->x + (size_t)r * D, u->x + (size_t)a->token[r] * D, D * sizeof *y);
     if (u->view->train && u->p->layer[u->layer].mask_h) drop_hidden(u, tokens);
     for (int e = 0; e < m->d.E; e++) {
@@ -114,9 +124,10 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
         if (ablated(u, e)) memset(to, 0, (size_t)b.rows * out * sizeof *to);
         else gs_ffn_of(&m->config)->block->forward(&b, to);
     }
-    memset(y, 0, (size_t)tokens * out * sizeof *y);
+    memset(y, 0, (size_t)u->rows * out * sizeof *y);
     for (int i = 0; i < tokens * k; i++)
-        if (a->place[i] >= 0) m->kernels->scale_add(out, a->weight[i], a->y + (size_t)a->place[i] * out, y + (size_t)(i / k) * out);
+        if (a->place[i] >= 0)
+            m->kernels->scale_add(out, a->weight[i], a->y + (size_t)a->place[i] * out, y + (size_t)row_of(u, i / k) * out);
 }
 
 /* dweight, and the gradient of each sorted output: d block_j = w_j dy */
@@ -125,10 +136,10 @@ static void outputs_back(const gs_ffn_use *u, gs_moe_acts *a, const float *dy, f
     const gs_model *m = u->p->m;
     size_t out = (size_t)u->out;
     memset(dsorted, 0, (size_t)a->first[m->d.E] * out * sizeof *dsorted);
-    for (int i = 0; i < u->rows * m->d.k; i++) {
-        const float *from = dy + (size_t)(i / m->d.k) * out;
+    for (int i = 0; i < u->p->n * m->d.T * m->d.k; i++) {
         a->dweight[i] = 0;
         if (a->place[i] < 0) continue;
+        const float *from = dy + (size_t)row_of(u, i / m->d.k) * out;
         a->dweight[i] = m->kernels->dot(out, from, a->y + (size_t)a->place[i] * out);
         m->kernels->scale_add(out, a->weight[i], from, dsorted + (size_t)a->place[i] * out);
     }
@@ -146,7 +157,8 @@ void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_r
         gs_block_use b = expert(u, e);
         gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)a->first[e] * (size_t)u->out, a->y + (size_t)a->first[e] * D);
     }
-    for (int i = 0; i < u->rows * m->d.k; i++)
-        if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)(i / m->d.k) * D);
-    if (a->p) gs_route_back(u, a, u->rows, dx, routing);
+    int tokens = u->p->n * m->d.T;
+    for (int i = 0; i < tokens * m->d.k; i++)
+        if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)row_of(u, i / m->d.k) * D);
+    if (a->p) gs_route_back(u, a, tokens, dx, routing);
 }

@@ -19,27 +19,12 @@ static void embed(gs_pass *p, const int32_t *tokens, const gs_view *view)
     m->kernels->multiply((size_t)p->n * row, p->mask_embed, p->layer[0].x);
 }
 
-static void normalise(const gs_pass *p, int tensor, int rows, const float *x, float *y, float *stats)
+void gs_normalise(const gs_pass *p, int tensor, int rows, const float *x, float *y, float *stats)
 {
     const gs_model *m = p->m;
     int kind = (int)gs_int(&m->config, GS_MODEL_NORM);
     if (kind == GS_NORM_NONE) return;
     m->kernels->norm(kind, rows, m->d.D, x, gs_param(m, tensor), kind == GS_NORM_LAYER ? gs_param(m, tensor + 1) : NULL, y, stats);
-}
-
-/* q, k and v of every (token, position) pair: once per batch or set. */
-static void fill_table(gs_pass *p)
-{
-    const gs_model *m = p->m;
-    gs_table *t = &p->table;
-    gs_indices at = gs_layer_tensors(m, 0);
-    size_t D = (size_t)m->d.D;
-    for (int i = 0; i < t->rows; i++) {
-        memcpy(t->x + (size_t)i * D, gs_param(m, 0) + (size_t)(i / m->d.T) * D, D * sizeof *t->x);
-        m->kernels->add(D, gs_param(m, 1) + (size_t)(i % m->d.T) * D, t->x + (size_t)i * D);
-    }
-    normalise(p, at.norm1, t->rows, t->x, t->norm, t->stats);
-    gs_attention_inputs(p, at.attention, t->rows, t->norm, t->qkv);
 }
 
 /* The rows of the stream that a layer goes on with. */
@@ -49,7 +34,7 @@ static void keep_rows(gs_pass *p, int layer)
     if (a->kept == a->x) return;
     int T = p->m->d.T;
     size_t D = (size_t)p->m->d.D;
-    bool table = layer == 0 && p->table.rows;
+    bool table = layer == 0 && p->reductions.table;
     float *to = a->kept;
     for (int b = 0; b < p->n; b++)
         for (int t = a->first; t < T; t++, to += D) {
@@ -63,14 +48,14 @@ static void enter(gs_pass *p, int layer, const int32_t *tokens, const gs_view *v
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    if (layer == 0 && p->table.rows) {
-        if (view->first == 0) fill_table(p);
-        for (int i = 0; i < p->n * m->d.T; i++) p->table.row[i] = tokens[i] * m->d.T + i % m->d.T;
+    if (layer == 0 && p->reductions.table) {
+        gs_pairs_rows(p, tokens);
+        if (p->reductions.pairs) gs_pairs_weights(p, view->patch ? a->first : p->table.from); /* a patched pass has no routing sums */
         return;
     }
     if (layer == 0) embed(p, tokens, view);
     gs_indices at = gs_layer_tensors(m, layer);
-    normalise(p, at.norm1, p->n * m->d.T, a->x, a->norm1, a->stats1);
+    gs_normalise(p, at.norm1, p->n * m->d.T, a->x, a->norm1, a->stats1);
     gs_attention_inputs(p, at.attention, p->n * m->d.T, a->norm1, a->qkv);
 }
 
@@ -85,21 +70,35 @@ static void join(gs_pass *p, gs_drop_site site, int layer, const gs_view *view, 
     p->m->kernels->add(count, stream, out);
 }
 
+/* Attention and the sum that the feed-forward block sees. */
+static void middle(gs_pass *p, int layer, const gs_view *view)
+{
+    gs_layer_acts *a = &p->layer[layer];
+    gs_indices at = gs_layer_tensors(p->m, layer);
+    keep_rows(p, layer);
+    gs_attention_forward(p, layer, view, a->mid);
+    join(p, GS_DROP_ATTN, layer, view, a->mask_attn, a->kept, a->mid);
+    gs_normalise(p, at.norm2, p->n * (p->m->d.T - a->first), a->mid, a->norm2, a->stats2);
+}
+
+void gs_prepare(gs_pass *p, const int32_t *tokens, int n)
+{
+    gs_model_pack(p->m);
+    if (p->reductions.table) gs_pairs_fill(p, tokens, n * p->m->d.T);
+}
+
 void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, gs_routing *routing)
 {
     gs_model *m = p->m;
     p->n = n;
-    if (view->first == 0) gs_model_pack(m);
+    if (view->first == 0 && !view->train) gs_prepare(p, NULL, 0);
     for (int l = 0; l < m->d.L; l++) {
         gs_layer_acts *a = &p->layer[l];
         float *next = p->layer[l + 1].x;
         gs_indices at = gs_layer_tensors(m, l);
         int rows = n * (m->d.T - a->first);
         enter(p, l, tokens, view);
-        keep_rows(p, l);
-        gs_attention_forward(p, l, at.attention, view, a->mid);
-        join(p, GS_DROP_ATTN, l, view, a->mask_attn, a->kept, a->mid);
-        normalise(p, at.norm2, rows, a->mid, a->norm2, a->stats2);
+        if (!view->routes_only || !p->reductions.heads) middle(p, l, view);
         bool folded = gs_folded(p, l, view);
         gs_ffn_use u = {p, l, at.ffn, tokens, a->norm2, rows, folded ? m->d.C : m->d.D, view};
         gs_ffn_of(&m->config)->forward(&u, next, routing);
@@ -110,7 +109,7 @@ void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, g
         gs_visit(p, view, GS_SITE_FFN_OUT, l, next);
         join(p, GS_DROP_FFN, l, view, a->mask_ffn, a->mid, next);
     }
-    if (routing) routing->tokens += n * m->d.T;
+    if (routing) routing->tokens += n * (m->d.T - gs_routed_from(&m->config, &m->d));
 }
 
 gs_product gs_readout_product(const gs_pass *p)
@@ -134,7 +133,7 @@ float *gs_readout(gs_pass *p, const int32_t *rows, int count)
     gs_readout_rows(p, rows, count);
     for (int r = 0; r < count; r++)
         memcpy(p->read + (ptrdiff_t)r * D, p->layer[m->d.L].x + (ptrdiff_t)p->row[r] * D, (size_t)D * sizeof *p->read);
-    normalise(p, gs_layer_tensors(m, m->d.L).norm1, count, p->read, p->read_norm, p->read_stats);
+    gs_normalise(p, gs_layer_tensors(m, m->d.L).norm1, count, p->read, p->read_norm, p->read_stats);
     gs_product w = gs_readout_product(p);
     gs_linear(m, &w, count, p->read_norm, p->logits, w.out);
     return p->logits;

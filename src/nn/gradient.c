@@ -62,7 +62,7 @@ static void one_chunk(gs_pass *p, const batch *b, const gs_view *view, gs_routin
     sum->ce = m->kernels->cross_entropy(sum->ce, rows, m->d.C, logits, p->target_room, true, 1 / (float)b->wanted, p->right_room);
     for (int i = 0; i < rows; i++) sum->accuracy += p->right_room[i];
     gs_routing whole = p->routing;
-    whole.tokens = (double)b->n * m->d.T; /* the losses of the router are means over the batch, not the chunk */
+    whole.tokens = (double)b->n * (m->d.T - gs_routed_from(&m->config, &m->d)); /* the losses of the router are means over the batch, not the chunk */
     gs_backward(p, tokens, view, &whole);
 }
 
@@ -71,7 +71,7 @@ static void clear(gs_pass *p)
     const gs_model *m = p->m;
     memset(m->grad, 0, m->size * sizeof *m->grad);
     if (p->dread) memset(p->dread, 0, (size_t)m->d.C * (size_t)m->d.D * sizeof *p->dread);
-    gs_table_clear(p);
+    gs_pairs_clear(p);
     routing_clear(&p->routing, &m->d);
 }
 
@@ -80,6 +80,7 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
     const gs_model *m = p->m;
     batch b = {tokens, targets, n, 0};
     for (int i = 0; i < n * m->d.T; i++) b.wanted += targets[i] >= 0;
+    gs_prepare(p, tokens, n);
     clear(p);
     gs_fold_begin(p);
     gs_routing *r = sums_first(p, tokens, n, step) ? NULL : &p->routing;
@@ -88,7 +89,7 @@ gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets,
         gs_view view = {.train = true, .step = step, .first = first};
         one_chunk(p, &b, &view, r, &sum);
     }
-    gs_table_back(p);
+    gs_pairs_back(p);
     gs_fold_end(p);
     if (p->dread) m->kernels->add((size_t)m->d.C * (size_t)m->d.D, p->dread, m->grad);
     sum.ce /= b.wanted;

@@ -82,7 +82,7 @@ typedef struct gs_layer_acts { /* M = B T tokens come in, Mq = B (T - first) are
     float *norm1;         /* (M,D): normalised; x itself without a norm */
     float *stats1, *stats2;
     float *qkv;           /* (M,3D) */
-    float *w;             /* (B,N,Q,S): attention weights, S = gs_attention_stride(T) */
+    float *w;             /* attention weights: (B,N,Q,S), S = gs_attention_stride(T); over pairs (B, T - from, T, N) */
     float *mix;           /* (Mq,D): heads before o */
     float *kept;          /* (Mq,D): rows of x that go on; x itself when that is all */
     float *mid, *norm2;   /* (Mq,D): stream after attention, normalised */
@@ -92,11 +92,20 @@ typedef struct gs_layer_acts { /* M = B T tokens come in, Mq = B (T - first) are
     gs_moe_acts moe;
 } gs_layer_acts;
 
-typedef struct gs_table { /* the first layer's inputs as (token, position) pairs: row = token T + position */
-    int rows;                 /* V T; 0: not used */
+typedef struct gs_table { /* the first layer's inputs as (token, position) pairs: pairs.c */
+    int rows;                      /* those that occur in the batch, by position, then token; at most V T */
+    int from;                      /* the first position whose weights are needed */
+    int32_t *id;                   /* (V T): row of position V + token */
+    int32_t *token, *position;     /* (rows) */
+    int32_t *start;                /* (T + 1): first row of each position */
+    int32_t *row;                  /* (M): row of each token of the chunk */
     float *x, *norm, *stats, *qkv; /* (rows, D), (rows, D), (rows, 2), (rows, 3D) */
-    float *dx, *dqkv;         /* gradients, summed over a whole batch */
-    int32_t *row;             /* (M): row of each token of the chunk */
+    float *dx, *dqkv;              /* gradients, summed over a whole batch */
+    float *scores, *dscores;       /* (rows from `from` on, rows, N) */
+    float *block, *packed;         /* scratch: (N, 16, rows), packed k of each head */
+    float *dw;                     /* (n, T - from, T, N) */
+    float *router, *shift, *drouter, *dshift;  /* Wr Wo (E,D), Wr bo (E) */
+    float *base, *each, *dbase, *deach; /* (rows, E), (rows, N, E) */
 } gs_table;
 
 typedef struct gs_fold { /* fold.c: F and f of every expert, with their gradients: (E, C, width), (E, C) */
@@ -155,13 +164,16 @@ void gs_route(const gs_ffn_use *u, gs_moe_acts *a, int tokens, gs_routing *routi
 /* dweight (M,k) -> gradient of the router's weight and of x. */
 void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, const gs_routing *routing);
 bool gs_has_router(const gs_config *c); /* learned or frozen */
+gs_product gs_router_product(const gs_model *m, int layer);
+int gs_routed_from(const gs_config *c, const gs_dims *d); /* the first position that counts in the routers' losses */
 bool gs_balances(const gs_config *c);   /* its balancing loss has a gradient, which needs the fractions of the whole batch */
 
 /* Attention's part of a layer: from norm1 (or the table) to the block's output (Mq,D), before dropout and the residual sum.
  * Backward: of the heads' inputs into dqkv, which the caller cleared; then into dx, of norm1's output. */
 void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, float *qkv);
-void gs_attention_forward(gs_pass *p, int layer, int tensor, const gs_view *view, float *out);
-void gs_attention_backward(gs_pass *p, int layer, int tensor, const float *dout, float *dqkv);
+void gs_attention_forward(gs_pass *p, int layer, const gs_view *view, float *out);
+void gs_attention_backward(gs_pass *p, int layer, const float *dout, float *dqkv);
+gs_product gs_attention_output(const gs_model *m, int layer);
 void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx);
 int gs_attention_tensors(const gs_config *c);
 
@@ -170,8 +182,23 @@ size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most, int batch);
 /* After gs_readout, whose logits now hold their gradient: adds to m->grad; that of a tied readout goes to p->dread, so that
  * the embedding's gradient does not depend on how a batch is cut into chunks. */
 void gs_backward(gs_pass *p, const int32_t *tokens, const gs_view *view, const gs_routing *routing);
-void gs_table_clear(gs_pass *p); /* before a batch */
-void gs_table_back(gs_pass *p);  /* after its last chunk */
+
+/* The table (pairs.c). */
+void gs_pairs_take(gs_pass *p, const gs_config *c, const gs_dims *d);
+void gs_pairs_fill(gs_pass *p, const int32_t *tokens, int count); /* for the pairs of a batch's tokens (count), or (NULL) for all */
+void gs_pairs_rows(gs_pass *p, const int32_t *tokens);            /* of a chunk */
+void gs_pairs_weights(gs_pass *p, int from);                      /* of the queries from a position on, into the first layer's w */
+void gs_pairs_mix(gs_pass *p, float *mix);                        /* (Mq,D): heads before o */
+void gs_pairs_logits(gs_pass *p, float *r);                       /* (M,E): of the router, from position `from` on */
+void gs_pairs_attention_back(gs_pass *p, const float *dmix);
+void gs_pairs_clear(gs_pass *p);                                  /* before a batch */
+void gs_pairs_back(gs_pass *p);                                   /* after its last chunk */
+/* Packs the matrices and fills the table: before the first chunk of a batch (tokens (n,T)) or of an evaluation set (NULL). */
+void gs_prepare(gs_pass *p, const int32_t *tokens, int n);
+void gs_normalise(const gs_pass *p, int tensor, int rows, const float *x, float *y, float *stats);
+/* dy: gradient of the normalised rows; dx +=. */
+void gs_normalise_back(const gs_pass *p, int tensor, int rows, const float *x, const float *stats, const float *dy, float *dx);
+void gs_embed_back(const gs_pass *p, int token, int position, const float *dx);
 
 /* The readout folded into the last feed-forward block (fold.c), in training where gs_reductions says so. begin and end: of a batch. */
 void gs_fold_take(gs_pass *p, const gs_config *c, const gs_dims *d);

@@ -13,6 +13,10 @@ bool gs_has_router(const gs_config *c)
     return gs_is(c, GS_ROUTER_MODE, GS_ROUTER_LEARNED) || gs_is(c, GS_ROUTER_MODE, GS_ROUTER_FROZEN);
 }
 
+int gs_routed_from(const gs_config *c, const gs_dims *d) { return gs_is(c, GS_ROUTER_POSITIONS, GS_POSITIONS_LOSS) ? d->first : 0; }
+
+gs_product gs_router_product(const gs_model *m, int layer) { return gs_product_of(m, gs_layer_tensors(m, layer).ffn, -1); }
+
 bool gs_balances(const gs_config *c) { return gs_has_router(c) && gs_num(c, GS_ROUTER_AUX) > 0; }
 
 /* The k largest, largest first; ties to the lower index. */
@@ -56,12 +60,30 @@ static void probabilities(const gs_model *m, int tokens, float *p, float *lse)
     }
 }
 
+/* Logits of the rows of x: at their tokens in p. */
+static void logits_of_x(const gs_ffn_use *u, gs_moe_acts *a)
+{
+    const gs_model *m = u->p->m;
+    int E = m->d.E, T = m->d.T, Q = T - u->p->layer[u->layer].first;
+    gs_product w = gs_router_product(m, u->layer);
+    gs_linear(m, &w, u->rows, u->x, Q == T ? a->p : a->dp, E);
+    for (int r = 0; Q < T && r < u->rows; r++)
+        memcpy(a->p + (ptrdiff_t)(r / Q * T + T - Q + r % Q) * E, a->dp + (ptrdiff_t)r * E, (size_t)E * sizeof *a->p);
+}
+
+/* Straight from the heads where that is possible. An evaluation looks at x where there is one: an ablation may have changed it. */
+static void logits(const gs_ffn_use *u, gs_moe_acts *a)
+{
+    bool heads = u->p->reductions.heads, train = u->view->train;
+    if (heads && !u->view->patch) gs_pairs_logits(u->p, a->p);
+    if (!heads || !train) logits_of_x(u, a);
+}
+
 static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens, bool lse)
 {
     const gs_model *m = u->p->m;
     int E = m->d.E, k = m->d.k;
-    gs_product w = gs_product_of(m, u->tensor, -1);
-    gs_linear(m, &w, tokens, u->x, a->p, E);
+    logits(u, a);
     probabilities(m, tokens, a->p, lse ? a->lse : NULL);
     for (int t = 0; t < tokens; t++) {
         const float *p = a->p + (ptrdiff_t)t * E;
@@ -102,7 +124,9 @@ static void sums(const gs_ffn_use *u, const gs_moe_acts *a, int tokens, gs_routi
 {
     const gs_dims *d = &u->p->m->d;
     double *mass = r->mass + u->layer * d->E, *count = r->count + u->layer * d->E;
+    int from = gs_routed_from(&u->p->m->config, d);
     for (int t = 0; t < tokens; t++) {
+        if (t % d->T < from) continue;
         for (int j = 0; j < d->k; j++) count[a->choice[(ptrdiff_t)t * d->k + j]]++;
         if (!a->p) continue;
         for (int e = 0; e < d->E; e++) mass[e] += (double)a->p[(ptrdiff_t)t * d->E + e];
@@ -128,23 +152,35 @@ static void chosen_gradient(const gs_config *c, const float *p, int k, const int
     }
 }
 
+static void logits_back(const gs_ffn_use *u, gs_moe_acts *a, float *dx)
+{
+    const gs_model *m = u->p->m;
+    int E = m->d.E, T = m->d.T, Q = T - u->p->layer[u->layer].first;
+    gs_product w = gs_router_product(m, u->layer);
+    for (int r = 0; Q < T && r < u->rows; r++)
+        memmove(a->dp + (ptrdiff_t)r * E, a->dp + (ptrdiff_t)(r / Q * T + T - Q + r % Q) * E, (size_t)E * sizeof *a->dp);
+    gs_linear_grad(m, &w, u->rows, a->dp, E, u->x);
+    gs_linear_back(m, &w, u->rows, a->dp, E, dx, true);
+}
+
 void gs_route_back(const gs_ffn_use *u, gs_moe_acts *a, int tokens, float *dx, const gs_routing *routing)
 {
     const gs_model *m = u->p->m;
     const gs_config *c = &m->config;
     int E = m->d.E, k = m->d.k;
     double n = routing->tokens, aux = gs_num(c, GS_ROUTER_AUX), z = gs_num(c, GS_ROUTER_Z);
+    int from = gs_routed_from(c, &m->d);
     float balance[256];
     for (int e = 0; e < E; e++) balance[e] = (float)(aux * E * routing->count[u->layer * E + e] / n / n);
     for (int t = 0; t < tokens; t++) {
         ptrdiff_t at = (ptrdiff_t)t * k;
-        memcpy(a->dp + (ptrdiff_t)t * E, balance, (size_t)E * sizeof *balance);
+        if (t % m->d.T < from) memset(a->dp + (ptrdiff_t)t * E, 0, (size_t)E * sizeof *balance);
+        else memcpy(a->dp + (ptrdiff_t)t * E, balance, (size_t)E * sizeof *balance);
         chosen_gradient(c, a->p + (ptrdiff_t)t * E, k, a->choice + at, a->weight + at, a->dweight + at, a->dp + (ptrdiff_t)t * E);
     }
     m->kernels->softmax_back(tokens, E, a->p, a->dp, a->dp, E);
     for (int t = 0; z != 0 && t < tokens; t++)
-        m->kernels->scale_add((size_t)E, (float)(2 * z * (double)a->lse[t] / n), a->p + (ptrdiff_t)t * E, a->dp + (ptrdiff_t)t * E);
-    gs_product w = gs_product_of(m, u->tensor, -1);
-    gs_linear_grad(m, &w, tokens, a->dp, E, u->x);
-    gs_linear_back(m, &w, tokens, a->dp, E, dx, true);
+        if (t % m->d.T >= from)
+            m->kernels->scale_add((size_t)E, (float)(2 * z * (double)a->lse[t] / n), a->p + (ptrdiff_t)t * E, a->dp + (ptrdiff_t)t * E);
+    if (!u->p->reductions.heads) logits_back(u, a, dx); /* else gs_pairs_attention_back goes on */
 }

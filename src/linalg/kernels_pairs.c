@@ -1,0 +1,175 @@
+/* Attention over a table of (token, position) pairs, the queries of one position of many sequences at a time. The scores of two pairs lie
+ * ready in a table, the heads side by side, so that 16 / N sequences share the vectors of a softmax. Formulas as in
+ * kernels_attention.c; the scores' gradient ds = w (dw - sum_j dw w) is added to a table of the same shape. */
+#include "kernels.h"
+#include "vec.h"
+
+enum { KEYS = GS_PAIR_KEYS, ROOM = 256 }; /* ROOM: floats of one key; the key table's bound of model.heads */
+
+typedef struct group { _Alignas(64) float x[KEYS][ROOM]; _Alignas(64) float y[KEYS][ROOM]; int most, n; } group; /* sequences at a time; floats of a key */
+
+static void begin(group *g, int N)
+{
+    memset(g, 0, sizeof *g);
+    g->most = N < LANES ? LANES / N : 1;
+    g->n = (g->most * N + LANES - 1) / LANES * LANES;
+}
+
+static inline void copy(float *to, const float *from, int n)
+{
+    if (n == 4) memcpy(to, from, 16);
+    else memcpy(to, from, (size_t)n * sizeof *to);
+}
+
+/* The scores of sequence i's query and its key j. */
+static inline ptrdiff_t score_at(const gs_pairs *p, int i, int j)
+{
+    const int32_t *row = p->row + (ptrdiff_t)i * p->T;
+    return ((ptrdiff_t)(row[p->position] - p->first_query) * p->rows + row[j]) * p->N;
+}
+
+static void softmax(group *g, int keys)
+{
+    for (int at = 0; at < g->n; at += W) {
+        V top = v_load(g->x[0] + at), sum = v_all(0);
+        for (int j = 1; j < keys; j++) {
+            V x = v_load(g->x[j] + at);
+            top = v_choose(x > top, x, top);
+        }
+        for (int j = 0; j < keys; j++) {
+            V e = v_exp(v_load(g->x[j] + at) - top);
+            sum += e;
+            v_store(g->x[j] + at, e);
+        }
+        for (int j = 0; j < keys; j++) v_store(g->x[j] + at, v_load(g->x[j] + at) / sum);
+    }
+}
+
+void GS_SET(gs_k_pair_weights)(const gs_pairs *p, const float *scores, float *w, int ldw)
+{
+    group g;
+    begin(&g, p->N);
+    for (int first = 0; first < p->n; first += g.most) {
+        int count = p->n - first < g.most ? p->n - first : g.most;
+        for (int i = 0; i < count; i++)
+            for (int j = 0; j < p->keys; j++) copy(g.x[j] + i * p->N, scores + score_at(p, first + i, j), p->N);
+        softmax(&g, p->keys);
+        for (int i = 0; i < count; i++)
+            for (int j = 0; j < p->keys; j++) copy(w + (ptrdiff_t)(first + i) * ldw + j * p->N, g.x[j] + i * p->N, p->N);
+    }
+}
+
+static void softmax_back(group *g, int keys)
+{
+    for (int at = 0; at < g->n; at += W) {
+        V inner = v_all(0);
+        for (int j = 0; j < keys; j++) inner = v_fma(v_load(g->x[j] + at), v_load(g->y[j] + at), inner);
+        for (int j = 0; j < keys; j++) v_store(g->y[j] + at, v_load(g->x[j] + at) * (v_load(g->y[j] + at) - inner));
+    }
+}
+
+void GS_SET(gs_k_pair_scores_back)(const gs_pairs *p, const float *w, const float *dw, int ldw, float *dscores)
+{
+    group g;
+    begin(&g, p->N);
+    for (int first = 0; first < p->n; first += g.most) {
+        int count = p->n - first < g.most ? p->n - first : g.most;
+        for (int i = 0; i < count; i++)
+            for (int j = 0; j < p->keys; j++) {
+                copy(g.x[j] + i * p->N, w + (ptrdiff_t)(first + i) * ldw + j * p->N, p->N);
+                copy(g.y[j] + i * p->N, dw + (ptrdiff_t)(first + i) * ldw + j * p->N, p->N);
+            }
+        softmax_back(&g, p->keys);
+        for (int i = 0; i < count; i++)
+            for (int j = 0; j < p->keys; j++) {
+                float *to = dscores + score_at(p, first + i, j);
+                for (int h = 0; h < p->N; h++) to[h] += g.y[j][i * p->N + h];
+            }
+    }
+}
+
+/* -- values ------------------------------------------------------------------------------------------------------------- */
+
+static inline V part(const float *p, int n) { return n >= W ? v_load(p) : v_part(p, (size_t)n); }
+static inline void store(float *p, V x, int n)
+{
+    if (n >= W) v_store(p, x);
+    else v_store_part(p, x, (size_t)n);
+}
+
+void GS_SET(gs_k_pair_mix)(const gs_pairs *p, const float *w, int ldw, const float *v, int ldv, float *o, int ldo)
+{
+    for (int i = 0; i < p->n; i++, w += ldw, o += ldo) {
+        const int32_t *row = p->row + (ptrdiff_t)i * p->T;
+        for (int h = 0; h < p->N; h++)
+            for (int at = 0; at < p->K; at += W) {
+                const float *from = v + h * p->K + at;
+                V sum = v_all(0);
+                for (int j = 0; j < p->keys; j++)
+                    sum = v_fma(v_all(w[j * p->N + h]), part(from + (ptrdiff_t)row[j] * ldv, p->K - at), sum);
+                store(o + h * p->K + at, sum, p->K - at);
+            }
+    }
+}
+
+/* dv_j += w_j do, and do . v_j by 16 lanes */
+static inline float value_back(int K, float w, const float *d, const float *v, float *dv)
+{
+    lanes sum = {0};
+    for (int at = 0; at < K; at += W) {
+        V x = part(d + at, K - at);
+        sum.v[at / W % PARTS] = v_fma(x, part(v + at, K - at), sum.v[at / W % PARTS]);
+        store(dv + at, v_fma(v_all(w), x, part(dv + at, K - at)), K - at);
+    }
+    return lanes_sum(&sum);
+}
+
+void GS_SET(gs_k_pair_mix_back)(const gs_pairs *p, const float *w, int ldw, const float *v, float *dv, int ldv, const float *d, int ldo,
+                                float *dw)
+{
+    for (int i = 0; i < p->n; i++, w += ldw, dw += ldw, d += ldo) {
+        const int32_t *row = p->row + (ptrdiff_t)i * p->T;
+        for (int j = 0; j < p->keys; j++)
+            for (int h = 0; h < p->N; h++) {
+                ptrdiff_t at = (ptrdiff_t)row[j] * ldv + h * p->K;
+                dw[j * p->N + h] = value_back(p->K, w[j * p->N + h], d + h * p->K, v + at, dv + at);
+            }
+    }
+}
+
+/* -- logits of a router, straight from the heads ---------------------------------------------------------------------------- */
+
+void GS_SET(gs_k_pair_logits)(const gs_pairs *p, const float *w, int ldw, const float *base, const float *each, float *r, int ldr)
+{
+    int N = p->N, E = p->E;
+    for (int i = 0; i < p->n; i++, w += ldw, r += ldr) {
+        const int32_t *row = p->row + (ptrdiff_t)i * p->T;
+        memcpy(r, base + (ptrdiff_t)row[p->position] * E, (size_t)E * sizeof *r);
+        for (int j = 0; j < p->keys; j++)
+            for (int h = 0; h < N; h++) {
+                const float *from = each + ((ptrdiff_t)row[j] * N + h) * E;
+                for (int e = 0; e < E; e++) r[e] = fmaf(w[j * N + h], from[e], r[e]);
+            }
+    }
+}
+
+void GS_SET(gs_k_pair_logits_back)(const gs_pairs *p, const float *w, int ldw, const float *dr, int ldr, const float *each, float *dbase,
+                                   float *deach, float *dw)
+{
+    int N = p->N, E = p->E;
+    for (int i = 0; i < p->n; i++, w += ldw, dw += ldw, dr += ldr) {
+        const int32_t *row = p->row + (ptrdiff_t)i * p->T;
+        float *own = dbase + (ptrdiff_t)row[p->position] * E;
+        for (int e = 0; e < E; e++) own[e] += dr[e];
+        for (int j = 0; j < p->keys; j++)
+            for (int h = 0; h < N; h++) {
+                ptrdiff_t at = ((ptrdiff_t)row[j] * N + h) * E;
+                float sum = dw[j * N + h];
+                for (int e = 0; e < E; e++) {
+                    sum = fmaf(dr[e], each[at + e], sum);
+                    deach[at + e] = fmaf(w[j * N + h], dr[e], deach[at + e]);
+                }
+                dw[j * N + h] = sum;
+            }
+    }
+}
