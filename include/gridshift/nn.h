@@ -63,11 +63,13 @@ const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: 
  *   feed-forward block and a readout. A router whose losses count all positions sees all of them, but its experts see only those.
  *   By itself the same bits as the plain algorithm.
  * - fold: in training, the readout is multiplied into the last feed-forward block's last matrix once per batch, and the block makes
- *   logits (src/nn/fold.c). Used without norm and residual dropout, where C is so far below D that it pays. */
+ *   logits (src/nn/fold.c). Used without norm and residual dropout, where C is so far below D that it pays.
+ * - direct: in training, attention's output matrix is multiplied once per batch into all that read it: the block's first matrix and the
+ *   readout (src/nn/readers.c). One layer, a table of pairs, fold; where a batch has enough rows that it pays. */
 typedef struct gs_reductions {
     bool table, pairs, heads;
     int first; /* 0: all positions */
-    bool fold;
+    bool fold, direct;
 } gs_reductions;
 gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch);
 

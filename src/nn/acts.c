@@ -23,21 +23,31 @@ int gs_readout_tensor(const gs_model *m) { return gs_is(&m->config, GS_MODEL_TIE
 
 /* -- reductions --------------------------------------------------------------------------------------------------------- */
 
-/* Worth it where C (rows k + E D) < D rows k: what the products of a batch save is more than F costs. */
-static bool folds(const gs_dims *d, int batch)
+/* Multiply-adds of a batch's forward products that folding saves, less what F costs. */
+static int64_t fold_saves(const gs_dims *d, int64_t rows)
 {
-    int64_t rows = (int64_t)batch * (d->T - d->first) * d->k;
-    return d->C * (rows + (int64_t)d->E * d->D) < d->D * rows;
+    return (rows * d->k * (d->D - d->C) - (int64_t)d->E * d->C * d->D) * d->width;
+}
+
+/* The same of attention's output matrix; small products run slower, so that they count half as much again. */
+static int64_t direct_saves(const gs_config *c, const gs_dims *d, int64_t rows)
+{
+    int64_t outs = (int64_t)d->E * d->width * (gs_ffn_of(c)->block->gated ? 2 : 1) + d->C;
+    return (rows - outs - outs / 2) * d->D * d->D;
 }
 
 gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch)
 {
     if (!gs_is(c, GS_REDUCTIONS, 1)) return (gs_reductions){0};
-    bool table = 2LL * d->V < batch && gs_num(c, GS_EMBED_DROPOUT) == 0;
+    int64_t rows = (int64_t)batch * (d->T - d->first);
     bool plain = gs_int(c, GS_MODEL_NORM) == GS_NORM_NONE && gs_num(c, GS_RESID_DROPOUT) == 0;
+    bool table = 2LL * d->V < batch && gs_num(c, GS_EMBED_DROPOUT) == 0;
     bool pairs = table && d->T <= GS_PAIR_KEYS && (int64_t)d->V * d->V <= 4LL * batch && gs_num(c, GS_ATTN_DROPOUT) == 0;
-    return (gs_reductions){table, pairs, pairs && plain && d->L == 1 && gs_has_router(c) && d->first > 0, d->first,
-                           plain && folds(d, batch)};
+    bool readers = pairs && plain && d->L == 1, heads = readers && gs_has_router(c) && d->first > 0;
+    int64_t fold = fold_saves(d, rows), direct = readers && (heads || !gs_has_router(c)) ? direct_saves(c, d, rows) : 0;
+    if (direct < 0) direct = 0;
+    bool folds = plain && d->C <= d->D && fold + direct > 0;
+    return (gs_reductions){table, pairs, heads, d->first, folds, folds && direct > 0};
 }
 
 /* -- room ------------------------------------------------------------------------------------------------------------------ */

@@ -48,7 +48,7 @@ static void ffn_back(gs_pass *p, int layer, const int32_t *tokens, const gs_view
     gs_indices at = gs_layer_tensors(m, layer);
     int rows = p->n * (m->d.T - a->first);
     bool folded = gs_folded(p, layer, view);
-    gs_ffn_use u = {p, layer, at.ffn, tokens, a->norm2, rows, folded ? m->d.C : m->d.D, view};
+    gs_ffn_use u = {p, layer, at.ffn, tokens, gs_direct(p, view) ? a->mix : a->norm2, rows, folded ? m->d.C : m->d.D, view};
     const float *dy = folded ? p->logits : through(p, rows, a->mask_ffn, p->dmix);
     if (!has_norm(m)) {
         gs_ffn_of(&m->config)->backward(&u, dy, p->dx, routing);
@@ -105,6 +105,10 @@ static void pairs_back(gs_pass *p)
     gs_layer_acts *a = &p->layer[0];
     int T = m->d.T, rows = p->n * (T - a->first);
     size_t D = (size_t)m->d.D;
+    if (p->reductions.direct) { /* dx is the gradient of the heads; the rest of the stream's is in the readers */
+        gs_pairs_attention_back(p, p->dx);
+        return;
+    }
     gs_attention_backward(p, 0, through(p, rows, a->mask_attn, p->layer[1].x), p->table.dqkv);
     const float *from = p->dx;
     for (int b = 0; b < p->n; b++)

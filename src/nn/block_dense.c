@@ -17,8 +17,7 @@ static void forward(const gs_block_use *u, float *y)
     const gs_model *m = u->m;
     int H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
     size_t n = (size_t)u->rows * (size_t)H;
-    gs_product up = gs_product_of(m, u->tensor + UP, u->tensor + UP_BIAS);
-    gs_linear(m, &up, u->rows, u->x, u->a.h, H);
+    gs_linear(m, &u->up, u->rows, u->x, u->a.h, H);
     m->kernels->activate(act, n, u->a.h, u->a.h, u->train ? u->a.d : NULL);
     if (u->mask) m->kernels->multiply(n, u->mask, u->a.h);
     gs_linear(m, &u->down, u->rows, u->a.h, y, u->down.out);
@@ -29,13 +28,12 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
     const gs_model *m = u->m;
     int H = m->d.width;
     size_t n = (size_t)u->rows * (size_t)H;
-    gs_product up = gs_product_of(m, u->tensor + UP, u->tensor + UP_BIAS);
     gs_linear_back(m, &u->down, u->rows, dy, u->down.out, u->dh, false);
     gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
     if (u->mask) m->kernels->multiply(n, u->mask, u->dh);
     m->kernels->multiply(n, u->a.d, u->dh);
-    gs_linear_grad(m, &up, u->rows, u->dh, H, u->x);
-    gs_linear_back(m, &up, u->rows, u->dh, H, dx, true);
+    gs_linear_grad(m, &u->up, u->rows, u->dh, H, u->x);
+    gs_linear_back(m, &u->up, u->rows, u->dh, H, dx, true);
 }
 
 const gs_block_row gs_block_dense = {TENSORS, DOWN, true, false, declare, forward, backward};

@@ -17,8 +17,7 @@ static void forward(const gs_block_use *u, float *y)
     const gs_model *m = u->m;
     const gs_kernels *k = m->kernels;
     int H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
-    gs_product gate_up = gs_product_of(m, u->tensor + GATE, -1);
-    gs_linear(m, &gate_up, u->rows, u->x, u->a.pre, 2 * H);
+    gs_linear(m, &u->up, u->rows, u->x, u->a.pre, 2 * H);
     for (int r = 0; r < u->rows; r++) {
         ptrdiff_t at = (ptrdiff_t)r * H;
         k->activate(act, (size_t)H, u->a.pre + 2 * at, u->a.gate + at, u->train ? u->a.d + at : NULL);
@@ -34,7 +33,6 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
     const gs_kernels *k = m->kernels;
     int H = m->d.width;
     float *dh = u->dh + (ptrdiff_t)u->rows * 2 * H;
-    gs_product gate_up = gs_product_of(m, u->tensor + GATE, -1);
     gs_linear_back(m, &u->down, u->rows, dy, u->down.out, dh, false);
     gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
     for (int r = 0; r < u->rows; r++) {
@@ -45,8 +43,8 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
         k->product((size_t)H, dh + at, u->a.pre + 2 * at + H, dg);
         k->multiply((size_t)H, u->a.d + at, dg);
     }
-    gs_linear_grad(m, &gate_up, u->rows, u->dh, 2 * H, u->x);
-    gs_linear_back(m, &gate_up, u->rows, u->dh, 2 * H, dx, true);
+    gs_linear_grad(m, &u->up, u->rows, u->dh, 2 * H, u->x);
+    gs_linear_back(m, &u->up, u->rows, u->dh, 2 * H, dx, true);
 }
 
 const gs_block_row gs_block_glu = {TENSORS, DOWN, false, true, declare, forward, backward};

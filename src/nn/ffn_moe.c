@@ -39,6 +39,7 @@ void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs
     m->dweight = gs_arena_take(arena, choices, sizeof *m->dweight);
     m->place = gs_arena_take(arena, choices, sizeof *m->place);
     m->token = gs_arena_take(arena, rows, sizeof *m->token);
+    m->row = gs_arena_take(arena, rows, sizeof *m->row);
     m->first = gs_arena_take(arena, E + 1, sizeof *m->first);
     m->x = gs_arena_take(arena, rows * (size_t)d->D, sizeof *m->x);
     m->y = gs_arena_take(arena, rows * (size_t)d->D, sizeof *m->y);
@@ -68,6 +69,7 @@ static void sort_by_expert(const gs_ffn_use *u, gs_moe_acts *a, int tokens, int 
         int32_t row = next[a->choice[i]]++;
         a->place[i] = row;
         a->token[row] = row_of(u, i / d->k);
+        if (gs_direct(u->p, u->view)) a->row[row] = u->p->readers.row[a->token[row]];
     }
 }
 
@@ -76,8 +78,11 @@ static gs_block_use expert(const gs_ffn_use *u, int e)
     const gs_model *m = u->p->m;
     gs_layer_acts *a = &u->p->layer[u->layer];
     int first = a->moe.first[e], width = m->d.width, D = m->d.D;
+    gs_product up = gs_block_up(u->p, u->layer, e, u->view);
+    if (up.base) up.row = a->moe.row + first;
     return (gs_block_use){.m = u->p->m,
                           .tensor = gs_block_tensor(m, u->layer, e),
+                          .up = up,
                           .down = gs_block_down(u->p, u->layer, e, u->view),
                           .rows = a->moe.first[e + 1] - first,
                           .x = a->moe.x + (ptrdiff_t)first * D,

@@ -18,6 +18,8 @@ void gs_fold_take(gs_pass *p, const gs_config *c, const gs_dims *d)
     f->packed = gs_arena_take(&p->arena, E * gs_packed_size(d->C, d->width), sizeof(float));
 }
 
+bool gs_direct(const gs_pass *p, const gs_view *view) { return p->reductions.direct && view->train; }
+
 bool gs_folded(const gs_pass *p, int layer, const gs_view *view)
 {
     return p->reductions.fold && view->train && layer == p->m->d.L - 1;
@@ -31,6 +33,13 @@ static gs_product unfolded(const gs_model *m, int layer, int expert)
     return gs_product_of(m, down, row->biased ? down + 1 : -1);
 }
 
+gs_product gs_block_up(const gs_pass *p, int layer, int expert, const gs_view *view)
+{
+    if (gs_direct(p, view)) return gs_reader(p, expert);
+    int up = gs_block_tensor(p->m, layer, expert);
+    return gs_product_of(p->m, up, gs_ffn_of(&p->m->config)->block->biased ? up + 1 : -1);
+}
+
 gs_product gs_block_down(const gs_pass *p, int layer, int expert, const gs_view *view)
 {
     const gs_dims *d = &p->m->d;
@@ -38,8 +47,8 @@ gs_product gs_block_down(const gs_pass *p, int layer, int expert, const gs_view 
     if (!gs_folded(p, layer, view)) return unfolded(p->m, layer, expert);
     size_t e = (size_t)expert, C = (size_t)d->C, at = e * C * (size_t)d->width;
     bool biased = gs_ffn_of(&p->m->config)->block->biased;
-    return (gs_product){d->width, d->C, f->w + at, f->packed + e * gs_packed_size(d->C, d->width), biased ? f->bias + e * C : NULL,
-                        f->dw + at, biased ? f->dbias + e * C : NULL};
+    return (gs_product){.in = d->width, .out = d->C, .w = f->w + at, .packed = f->packed + e * gs_packed_size(d->C, d->width),
+                        .bias = biased ? f->bias + e * C : NULL, .dw = f->dw + at, .dbias = biased ? f->dbias + e * C : NULL};
 }
 
 void gs_fold_begin(gs_pass *p)
@@ -76,10 +85,18 @@ void gs_fold_end(gs_pass *p)
 
 /* -- the logits of one chunk ------------------------------------------------------------------------------------------- */
 
-void gs_fold_logits(gs_pass *p, const float *mid, const float *y, int rows)
+/* The readout's own part: from the stream after attention, or from the heads. */
+static gs_product readout(const gs_pass *p) { return p->reductions.direct ? gs_reader(p, p->m->d.E) : gs_readout_product(p); }
+static const float *seen(const gs_pass *p)
 {
-    gs_product read = gs_readout_product(p);
-    gs_linear(p->m, &read, rows, mid, p->logits, read.out);
+    const gs_layer_acts *a = &p->layer[p->m->d.L - 1];
+    return p->reductions.direct ? a->mix : a->mid;
+}
+
+void gs_fold_logits(gs_pass *p, const float *y, int rows)
+{
+    gs_product read = readout(p);
+    gs_linear(p->m, &read, rows, seen(p), p->logits, read.out);
     p->m->kernels->add((size_t)rows * (size_t)read.out, y, p->logits);
 }
 
@@ -109,8 +126,8 @@ void gs_fold_back(gs_pass *p)
     const gs_model *m = p->m;
     const gs_layer_acts *a = &p->layer[m->d.L - 1];
     int rows = p->n * (m->d.T - a->first);
-    gs_product read = gs_readout_product(p);
+    gs_product read = readout(p);
     spread_rows(p, rows);
-    gs_linear_grad(m, &read, rows, p->logits, read.out, a->mid);
+    gs_linear_grad(m, &read, rows, p->logits, read.out, seen(p));
     gs_linear_back(m, &read, rows, p->logits, read.out, p->dx, false);
 }

@@ -75,6 +75,10 @@ static void middle(gs_pass *p, int layer, const gs_view *view)
 {
     gs_layer_acts *a = &p->layer[layer];
     gs_indices at = gs_layer_tensors(p->m, layer);
+    if (gs_direct(p, view)) {
+        gs_pairs_mix(p, a->mix);
+        return;
+    }
     keep_rows(p, layer);
     gs_attention_forward(p, layer, view, a->mid);
     join(p, GS_DROP_ATTN, layer, view, a->mask_attn, a->kept, a->mid);
@@ -100,10 +104,10 @@ void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, g
         enter(p, l, tokens, view);
         if (!view->routes_only || !p->reductions.heads) middle(p, l, view);
         bool folded = gs_folded(p, l, view);
-        gs_ffn_use u = {p, l, at.ffn, tokens, a->norm2, rows, folded ? m->d.C : m->d.D, view};
+        gs_ffn_use u = {p, l, at.ffn, tokens, gs_direct(p, view) ? a->mix : a->norm2, rows, folded ? m->d.C : m->d.D, view};
         gs_ffn_of(&m->config)->forward(&u, next, routing);
         if (folded) {
-            if (!view->routes_only) gs_fold_logits(p, a->mid, next, rows);
+            if (!view->routes_only) gs_fold_logits(p, next, rows);
             continue;
         }
         gs_visit(p, view, GS_SITE_FFN_OUT, l, next);

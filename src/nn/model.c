@@ -83,8 +83,9 @@ gs_product gs_product_of(const gs_model *m, int tensor, int bias)
 {
     const gs_tensor *t = &m->tensors[tensor];
     bool learned = m->grad && !t->frozen;
-    return (gs_product){t->cols, t->out, gs_param(m, tensor), m->packed[tensor], bias < 0 ? NULL : gs_param(m, bias),
-                        learned ? gs_grad(m, tensor) : NULL, learned && bias >= 0 ? gs_grad(m, bias) : NULL};
+    return (gs_product){.in = t->cols, .out = t->out, .w = gs_param(m, tensor), .packed = m->packed[tensor],
+                        .bias = bias < 0 ? NULL : gs_param(m, bias), .dw = learned ? gs_grad(m, tensor) : NULL,
+                        .dbias = learned && bias >= 0 ? gs_grad(m, bias) : NULL};
 }
 
 void gs_gemm(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
@@ -95,8 +96,11 @@ void gs_gemm(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float 
 
 void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy)
 {
-    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, w->out, w->in, x, w->in, w->w, w->in, y, ldy, w->bias, false);
-    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, w->bias, false);
+    bool add = w->base != NULL;
+    for (int i = 0; add && i < rows; i++)
+        memcpy(y + (ptrdiff_t)i * ldy, w->base + (ptrdiff_t)w->row[i] * w->out, (size_t)w->out * sizeof *y);
+    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, w->out, w->in, x, w->in, w->w, w->in, y, ldy, w->bias, add);
+    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, w->bias, add);
 }
 
 void gs_linear_back(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, bool add)
@@ -108,4 +112,6 @@ void gs_linear_grad(const gs_model *m, const gs_product *w, int rows, const floa
 {
     if (w->dw) gs_gemm(m, GS_TN, w->out, w->in, rows, dy, ldy, x, w->in, w->dw, w->in, true);
     if (w->dbias) m->kernels->column_sums(rows, w->out, dy, ldy, w->dbias);
+    for (int i = 0; w->dbase && i < rows; i++)
+        m->kernels->add((size_t)w->out, dy + (ptrdiff_t)i * ldy, w->dbase + (ptrdiff_t)w->row[i] * w->out);
 }

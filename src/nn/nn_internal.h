@@ -32,13 +32,16 @@ typedef struct gs_product { /* a matrix of the model, with its gradient: NULL wh
     const float *packed; /* as gs_kernels.pack leaves it */
     const float *bias;   /* (out), or NULL */
     float *dw, *dbias;
+    const float *base;   /* not NULL: row i of y starts from base[row[i]] (out) instead of the bias; dbase: its gradient */
+    float *dbase;
+    const int32_t *row;
 } gs_product;
 
 typedef struct gs_block_use { /* one block at work on some rows */
     gs_model *m;
     int tensor;          /* index of its first tensor */
     int rows;
-    gs_product down;     /* its last matrix; y and dy are as wide as its `out` */
+    gs_product up, down; /* its first and last matrix; y and dy are as wide as down's `out` */
     const float *x;      /* (rows, D) */
     const float *mask;   /* (rows, width): dropout factors, or NULL */
     gs_block_acts a;     /* at its first row */
@@ -69,7 +72,8 @@ typedef struct gs_moe_acts {
     int32_t *choice;  /* (M,k) */
     float *weight;    /* (M,k): gate weights */
     int32_t *place;   /* (M,k): row of the assignment in the arrays sorted by expert */
-    int32_t *token;   /* (M k): token of a sorted row */
+    int32_t *token;   /* (M k): row in x of a sorted row */
+    int32_t *row;     /* (M k): the table's row of it, where the heads are read */
     int32_t *first;   /* (E + 1): first sorted row of each expert */
     float *x, *y;     /* (M k, D): sorted inputs and outputs of the experts */
     float *dweight;   /* (M,k) */
@@ -104,9 +108,15 @@ typedef struct gs_table { /* the first layer's inputs as (token, position) pairs
     float *scores, *dscores;       /* (rows from `from` on, rows, N) */
     float *block, *packed;         /* scratch: (N, 16, rows), packed k of each head */
     float *dw;                     /* (n, T - from, T, N) */
-    float *router, *shift, *drouter, *dshift;  /* Wr Wo (E,D), Wr bo (E) */
-    float *base, *each, *dbase, *deach; /* (rows, E), (rows, N, E) */
+    float *each, *deach;           /* (rows, N, E) */
 } gs_table;
+
+enum { GS_READER_ROUTER = -1 }; /* then the experts' first matrices, then (E) the readout */
+typedef struct gs_readers { /* readers.c: arrays of all readers, one after the other */
+    float *g, *base, *shift, *packed; /* (out, D), (rows, out), (out) */
+    float *dg, *dbase, *dshift;
+    int32_t *row;                     /* (Mq): the table's row of each row of mix */
+} gs_readers;
 
 typedef struct gs_fold { /* fold.c: F and f of every expert, with their gradients: (E, C, width), (E, C) */
     float *w, *bias, *dw, *dbias, *packed;
@@ -120,6 +130,7 @@ struct gs_pass {
     gs_arena arena;
     gs_layer_acts *layer; /* (L + 1): the last has only x (Mq,D), the stream before the readout */
     gs_table table;
+    gs_readers readers;
     gs_fold fold;
     float *mask_embed;
     /* readout */
@@ -139,7 +150,7 @@ typedef struct gs_ffn_use { /* one layer's feed-forward block in a pass */
     gs_pass *p;
     int layer, tensor; /* tensor: index of the block's first tensor */
     const int32_t *tokens;
-    const float *x;    /* (rows, D): its (normalised) input */
+    const float *x;    /* (rows, D): its (normalised) input, or (gs_direct) the heads */
     int rows, out;     /* out: width of the rows of y and dy, D or (folded) C */
     const gs_view *view;
 } gs_ffn_use;
@@ -193,6 +204,16 @@ void gs_pairs_logits(gs_pass *p, float *r);                       /* (M,E): of t
 void gs_pairs_attention_back(gs_pass *p, const float *dmix);
 void gs_pairs_clear(gs_pass *p);                                  /* before a batch */
 void gs_pairs_back(gs_pass *p);                                   /* after its last chunk */
+
+/* The readers of attention's heads (readers.c). */
+void gs_readers_take(gs_pass *p, const gs_config *c, const gs_dims *d);
+void gs_readers_fill(gs_pass *p, bool train); /* after the table's x */
+void gs_readers_rows(gs_pass *p);             /* of a chunk */
+void gs_readers_clear(gs_pass *p);
+void gs_readers_back(gs_pass *p);
+gs_product gs_reader(const gs_pass *p, int reader);
+bool gs_direct(const gs_pass *p, const gs_view *view); /* the block and the readout read the heads */
+
 /* Packs the matrices and fills the table: before the first chunk of a batch (tokens (n,T)) or of an evaluation set (NULL). */
 void gs_prepare(gs_pass *p, const int32_t *tokens, int n);
 void gs_normalise(const gs_pass *p, int tensor, int rows, const float *x, float *y, float *stats);
@@ -205,9 +226,10 @@ void gs_fold_take(gs_pass *p, const gs_config *c, const gs_dims *d);
 bool gs_folded(const gs_pass *p, int layer, const gs_view *view);
 void gs_fold_begin(gs_pass *p);
 void gs_fold_end(gs_pass *p);
-void gs_fold_logits(gs_pass *p, const float *mid, const float *y, int rows); /* y (rows, C): the block's share */
+void gs_fold_logits(gs_pass *p, const float *y, int rows); /* y (rows, C): the block's share */
 float *gs_fold_readout(gs_pass *p, const int32_t *rows, int count);        /* as gs_readout; rows ascend */
 void gs_fold_back(gs_pass *p);                                              /* logits' gradient -> dx, without the block's share */
+gs_product gs_block_up(const gs_pass *p, int layer, int expert, const gs_view *view);   /* a block's first matrix */
 gs_product gs_block_down(const gs_pass *p, int layer, int expert, const gs_view *view); /* a block's last matrix, folded or not */
 int gs_block_tensor(const gs_model *m, int layer, int expert);              /* a block's first tensor */
 gs_product gs_readout_product(const gs_pass *p);

@@ -2,11 +2,9 @@
  * of a batch, and their gradients are summed by pair before they meet a matrix.
  *
  * Short sequences (`pairs`): the scores of two pairs are computed once as well, and so is their gradient's product with k and q.
- * Mixtures (`heads`): the router sees x + o(heads), so its logits come straight from the heads, for which o is not needed:
- *   r = Wr (x + Wo mix + bo) = base[query] + sum over keys j and heads h of w_hj each[j,h],
- *   base = x Wr^T + Wr bo,  each[j,h] = G_h v_jh,  G = Wr Wo (E, D), G_h its columns of head h. From the summed dbase and deach:
- *   dv_jh += G_h^T deach[j,h],  dG_h = sum_j deach[j,h] v_jh^T,  dWr += dG Wo^T + dbase^T x + s bo^T,  dWo += Wr^T dG,
- *   dbo += Wr^T s,  dx += dbase Wr,  s the sum of dbase over the pairs. */
+ * Mixtures (`heads`): the router is a reader of the heads (readers.c), and even mix is not needed for its logits:
+ *   r = base[query] + G mix = base[query] + sum over keys j and heads h of w_hj each[j,h],   each[j,h] = G_h v_jh,
+ * G_h the columns of head h. From the summed deach: dv_jh += G_h^T deach[j,h],  dG_h = sum_j deach[j,h] v_jh^T. */
 #include <math.h>
 #include <string.h>
 
@@ -20,16 +18,9 @@ static float *taken(gs_pass *p, size_t count) { return gs_arena_take(&p->arena, 
 static void take_heads(gs_pass *p, const gs_dims *d, size_t P)
 {
     gs_table *t = &p->table;
-    size_t E = (size_t)d->E, N = (size_t)d->N, D = (size_t)d->D;
-    t->router = taken(p, E * D);
-    t->shift = taken(p, E);
-    t->base = taken(p, P * E);
+    size_t E = (size_t)d->E, N = (size_t)d->N;
     t->each = taken(p, P * N * E);
-    if (!p->train) return;
-    t->drouter = taken(p, E * D);
-    t->dshift = taken(p, E);
-    t->dbase = taken(p, P * E);
-    t->deach = taken(p, P * N * E);
+    if (p->train) t->deach = taken(p, P * N * E);
 }
 
 static void take_pairs(gs_pass *p, const gs_dims *d, size_t P)
@@ -65,6 +56,7 @@ void gs_pairs_take(gs_pass *p, const gs_config *c, const gs_dims *d)
     }
     if (p->reductions.pairs) take_pairs(p, d, P);
     if (p->reductions.heads) take_heads(p, d, P);
+    if (p->reductions.heads || p->reductions.direct) gs_readers_take(p, c, d);
 }
 
 /* -- rows --------------------------------------------------------------------------------------------------------------- */
@@ -91,6 +83,7 @@ void gs_pairs_rows(gs_pass *p, const int32_t *tokens)
 {
     int V = p->m->d.V, T = p->m->d.T;
     for (int i = 0; i < p->n * T; i++) p->table.row[i] = p->table.id[i % T * V + tokens[i]];
+    if (p->reductions.direct) gs_readers_rows(p);
 }
 
 static int keys_of(const gs_model *m, int position) { return gs_is(&m->config, GS_MODEL_MASK, GS_MASK_CAUSAL) ? position + 1 : m->d.T; }
@@ -109,13 +102,9 @@ static void fill_heads(gs_pass *p)
     const gs_model *m = p->m;
     gs_table *t = &p->table;
     int D = m->d.D, E = m->d.E, N = m->d.N, K = m->d.K;
-    gs_product r = gs_router_product(m, 0), o = gs_attention_output(m, 0);
-    gs_gemm(m, GS_NN, E, D, D, r.w, D, o.w, D, t->router, D, false);
-    gs_gemm(m, GS_NT, 1, E, D, o.bias, D, r.w, D, t->shift, E, false);
-    r.bias = t->shift;
-    gs_linear(m, &r, t->rows, t->x, t->base, E);
+    gs_product r = gs_reader(p, GS_READER_ROUTER);
     for (int h = 0; h < N; h++)
-        gs_gemm(m, GS_NT, t->rows, E, K, t->qkv + 2 * D + h * K, 3 * D, t->router + h * K, D, t->each + h * E, N * E, false);
+        gs_gemm(m, GS_NT, t->rows, E, K, t->qkv + 2 * D + h * K, 3 * D, r.w + h * K, D, t->each + h * E, N * E, false);
 }
 
 /* out(keys, N) = scale * from(N, keys), or back. */
@@ -179,6 +168,7 @@ void gs_pairs_fill(gs_pass *p, const int32_t *tokens, int count)
     gs_normalise(p, at.norm1, t->rows, t->x, t->norm, t->stats);
     gs_attention_inputs(p, at.attention, t->rows, t->norm, t->qkv);
     if (p->reductions.pairs) fill_scores(p);
+    gs_readers_fill(p, tokens != NULL);
     if (p->reductions.heads) fill_heads(p);
 }
 
@@ -209,10 +199,11 @@ void gs_pairs_mix(gs_pass *p, float *mix)
 void gs_pairs_logits(gs_pass *p, float *r)
 {
     const gs_table *t = &p->table;
+    const float *base = gs_reader(p, GS_READER_ROUTER).base;
     int T = p->m->d.T, E = p->m->d.E;
     for (int i = t->from; i < T; i++) {
         gs_pairs l = pairs_at(p, i);
-        p->m->kernels->pair_logits(&l, weights_at(p, p->layer[0].w, i), weights_ld(p), t->base, t->each, r + (ptrdiff_t)i * E, T * E);
+        p->m->kernels->pair_logits(&l, weights_at(p, p->layer[0].w, i), weights_ld(p), base, t->each, r + (ptrdiff_t)i * E, T * E);
     }
 }
 
@@ -227,9 +218,8 @@ void gs_pairs_clear(gs_pass *p)
     memset(t->dx, 0, rows * (size_t)d->D * sizeof(float));
     memset(t->dqkv, 0, rows * (size_t)d->D * 3 * sizeof(float));
     if (p->reductions.pairs) memset(t->dscores, 0, (rows - (size_t)t->start[t->from]) * rows * N * sizeof(float));
-    if (!p->reductions.heads) return;
-    memset(t->dbase, 0, rows * E * sizeof(float));
-    memset(t->deach, 0, rows * N * E * sizeof(float));
+    if (p->reductions.heads) memset(t->deach, 0, rows * N * E * sizeof(float));
+    gs_readers_clear(p);
 }
 
 /* One query: the gradient of its weights, of the values and of the router's logits. */
@@ -248,7 +238,8 @@ static void query_back(gs_pass *p, int sequence, int position, const float *dmix
         m->kernels->pair_mix_back(&l, w, ld, t->qkv + 2 * D, t->dqkv + 2 * D, 3 * D,
                                   dmix + ((ptrdiff_t)sequence * (T - a->first) + late) * D, D, dw);
     if (p->reductions.heads)
-        m->kernels->pair_logits_back(&l, w, ld, a->moe.dp + ((ptrdiff_t)sequence * T + position) * E, E, t->each, t->dbase, t->deach, dw);
+        m->kernels->pair_logits_back(&l, w, ld, a->moe.dp + ((ptrdiff_t)sequence * T + position) * E, E, t->each,
+                                     gs_reader(p, GS_READER_ROUTER).dbase, t->deach, dw);
 }
 
 /* Sequence by sequence, so that the chunks leave no trace in the sums. */
@@ -284,36 +275,18 @@ static void scores_back(gs_pass *p)
     }
 }
 
-/* drouter and v's gradient from the logits. */
-static void values_of_heads_back(gs_pass *p)
-{
-    const gs_model *m = p->m;
-    gs_table *t = &p->table;
-    int D = m->d.D, E = m->d.E, N = m->d.N, K = m->d.K;
-    for (int h = 0; h < N; h++) {
-        float *d = t->deach + h * E;
-        gs_gemm(m, GS_NN, t->rows, K, E, d, N * E, t->router + h * K, D, t->dqkv + 2 * D + h * K, 3 * D, true);
-        gs_gemm(m, GS_TN, E, K, t->rows, d, N * E, t->qkv + 2 * D + h * K, 3 * D, t->drouter + h * K, D, false);
-    }
-}
-
+/* G's and v's gradient from the router's logits. */
 static void heads_back(gs_pass *p)
 {
     const gs_model *m = p->m;
     gs_table *t = &p->table;
-    int D = m->d.D, E = m->d.E;
-    gs_product r = gs_router_product(m, 0), o = gs_attention_output(m, 0);
-    values_of_heads_back(p);
-    memset(t->dshift, 0, (size_t)E * sizeof(float));
-    m->kernels->column_sums(t->rows, E, t->dbase, E, t->dshift);
-    if (r.dw) {
-        gs_gemm(m, GS_NT, E, D, D, t->drouter, D, o.w, D, r.dw, D, true);
-        gs_gemm(m, GS_TN, E, D, 1, t->dshift, E, o.bias, D, r.dw, D, true);
-        gs_linear_grad(m, &r, t->rows, t->dbase, E, t->x);
+    gs_product r = gs_reader(p, GS_READER_ROUTER);
+    int D = m->d.D, E = m->d.E, N = m->d.N, K = m->d.K;
+    for (int h = 0; h < N; h++) {
+        float *d = t->deach + h * E;
+        gs_gemm(m, GS_NN, t->rows, K, E, d, N * E, r.w + h * K, D, t->dqkv + 2 * D + h * K, 3 * D, true);
+        gs_gemm(m, GS_TN, E, K, t->rows, d, N * E, t->qkv + 2 * D + h * K, 3 * D, r.dw + h * K, D, true);
     }
-    if (o.dw) gs_gemm(m, GS_TN, D, D, E, r.w, D, t->drouter, D, o.dw, D, true);
-    if (o.dbias) gs_gemm(m, GS_NN, 1, D, E, t->dshift, E, r.w, D, o.dbias, D, true);
-    gs_linear_back(m, &r, t->rows, t->dbase, E, t->dx, true);
 }
 
 void gs_pairs_back(gs_pass *p)
@@ -324,6 +297,7 @@ void gs_pairs_back(gs_pass *p)
     gs_indices at = gs_layer_tensors(m, 0);
     size_t count = (size_t)t->rows * (size_t)m->d.D;
     if (p->reductions.heads) heads_back(p);
+    gs_readers_back(p);
     if (p->reductions.pairs) scores_back(p);
     float *dnorm = has_norm(m) ? t->qkv : t->dx; /* q, k and v are used up */
     if (has_norm(m)) memset(dnorm, 0, count * sizeof *dnorm);
