@@ -86,7 +86,7 @@ int gs_config_from_json(const char *json, gs_config *out, gs_err *e);
  * identity_only leaves out the keys that change no metric. Owned by the caller. */
 char *gs_config_json(const gs_config *c, bool identity_only);
 /* 128-bit hash (XXH3) of the canonical identity JSON and GS_RESULT_VERSION: 32 hex digits. */
-#define GS_RESULT_VERSION 1 /* raise it when the same config no longer gives the same metrics */
+#define GS_RESULT_VERSION 2 /* raise it when the same config no longer gives the same metrics */
 void gs_config_id(const gs_config *c, char id[33]);
 /* The same for many configs: what two in a row share is written once. */
 typedef struct gs_identity gs_identity;

@@ -31,7 +31,7 @@ typedef struct gs_head {
     int ld;             /* distance of two rows of q, k, v */
 } gs_head;
 
-enum { GS_PAIR_KEYS = 8 }; /* positions of a sequence at most, for the kernels over pairs */
+enum { GS_PAIR_KEYS = 16 }; /* positions of a sequence at most, for the kernels over pairs */
 typedef struct gs_pairs {
     int n, T;             /* sequences, and their length */
     const int32_t *row;   /* (n,T): the table's row of each token */
@@ -85,7 +85,8 @@ typedef struct gs_kernels {
     void (*pair_scores_back)(const gs_pairs *p, const float *w, const float *dw, int ldw, float *dscores); /* dscores += */
     void (*pair_mix)(const gs_pairs *p, const float *w, int ldw, const float *v, int ldv, float *o, int ldo);
     /* dw =, dv += */
-    void (*pair_mix_back)(const gs_pairs *p, const float *w, int ldw, const float *v, float *dv, int ldv, const float *d, int ldo, float *dw);
+    void (*pair_mix_back)(const gs_pairs *p, const float *w, int ldw, const float *v, float *dv, int ldv, const float *d, int ldo,
+                          float *dw);
     /* r(E) = base[query] + sum over keys and heads of w each[key, head]; base (rows,E), each (rows,N,E) */
     void (*pair_logits)(const gs_pairs *p, const float *w, int ldw, const float *base, const float *each, float *r, int ldr);
     /* dbase, deach, dw += */

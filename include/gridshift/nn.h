@@ -56,7 +56,7 @@ const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: 
  * - table: the first layer's q, k and v depend on (token, position) only. They are computed once per batch for the pairs that occur in
  *   it, and their gradients are summed by pair before they meet a matrix. Used when V T is below half of the batch's tokens and
  *   the embedding has no dropout. Sums run in another order than in the plain algorithm.
- * - pairs: the scores of two pairs are a table too. Up to GS_PAIR_KEYS positions, V^2 at most 4 batch, no dropout of the weights.
+ * - pairs: the scores of two pairs are a table too. Up to GS_PAIR_KEYS positions, V^2 T at most 16 batch, no dropout of the weights.
  * - heads: a router's logits come straight from the heads of attention (src/nn/pairs.c), so that attention's output is made only from
  *   d.first on, and a balancing loss costs no second sweep over it. One layer, a table of pairs, no norm, no residual dropout.
  * - first: in the last layer only positions that are read out (from d.first on) need queries, attention's output, a

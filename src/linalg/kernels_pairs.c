@@ -6,7 +6,11 @@
 
 enum { KEYS = GS_PAIR_KEYS, ROOM = 256 }; /* ROOM: floats of one key; the key table's bound of model.heads */
 
-typedef struct group { _Alignas(64) float x[KEYS][ROOM]; _Alignas(64) float y[KEYS][ROOM]; int most, n; } group; /* sequences at a time; floats of a key */
+typedef struct group {
+    _Alignas(64) float x[KEYS][ROOM];
+    _Alignas(64) float y[KEYS][ROOM];
+    int most, n; /* sequences at a time; floats of a key */
+} group;
 
 static void begin(group *g, int N)
 {

@@ -42,7 +42,7 @@ gs_reductions gs_reductions_of(const gs_config *c, const gs_dims *d, int batch)
     int64_t rows = (int64_t)batch * (d->T - d->first);
     bool plain = gs_int(c, GS_MODEL_NORM) == GS_NORM_NONE && gs_num(c, GS_RESID_DROPOUT) == 0;
     bool table = 2LL * d->V < batch && gs_num(c, GS_EMBED_DROPOUT) == 0;
-    bool pairs = table && d->T <= GS_PAIR_KEYS && (int64_t)d->V * d->V <= 4LL * batch && gs_num(c, GS_ATTN_DROPOUT) == 0;
+    bool pairs = table && d->T <= GS_PAIR_KEYS && (int64_t)d->V * d->V * d->T <= 16LL * batch && gs_num(c, GS_ATTN_DROPOUT) == 0;
     bool readers = pairs && plain && d->L == 1, heads = readers && gs_has_router(c) && d->first > 0;
     int64_t fold = fold_saves(d, rows), direct = readers && (heads || !gs_has_router(c)) ? direct_saves(c, d, rows) : 0;
     if (direct < 0) direct = 0;

@@ -15,8 +15,8 @@ static gs_block_use one(const gs_ffn_use *u)
 {
     gs_layer_acts *a = &u->p->layer[u->layer];
     return (gs_block_use){.m = u->p->m, .tensor = u->tensor, .rows = u->rows, .x = u->x, .a = a->block, .dh = u->p->dh,
-                          .up = gs_block_up(u->p, u->layer, 0, u->view), .down = gs_block_down(u->p, u->layer, 0, u->view), .mask = u->view->train ? a->mask_h : NULL,
-                          .train = u->view->train};
+                          .up = gs_block_up(u->p, u->layer, 0, u->view), .down = gs_block_down(u->p, u->layer, 0, u->view),
+                          .mask = u->view->train ? a->mask_h : NULL, .train = u->view->train};
 }
 
 static void forward_one(const gs_ffn_use *u, float *y, gs_routing *routing)

@@ -62,7 +62,7 @@ static void one_chunk(gs_pass *p, const batch *b, const gs_view *view, gs_routin
     sum->ce = m->kernels->cross_entropy(sum->ce, rows, m->d.C, logits, p->target_room, true, 1 / (float)b->wanted, p->right_room);
     for (int i = 0; i < rows; i++) sum->accuracy += p->right_room[i];
     gs_routing whole = p->routing;
-    whole.tokens = (double)b->n * (m->d.T - gs_routed_from(&m->config, &m->d)); /* the losses of the router are means over the batch, not the chunk */
+    whole.tokens = (double)b->n * (m->d.T - gs_routed_from(&m->config, &m->d)); /* the routers' losses are means over the batch */
     gs_backward(p, tokens, view, &whole);
 }
 

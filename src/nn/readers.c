@@ -20,7 +20,8 @@ static size_t outs(const gs_config *c, const gs_dims *d, const gs_reductions *r)
 void gs_readers_take(gs_pass *p, const gs_config *c, const gs_dims *d)
 {
     gs_readers *r = &p->readers;
-    size_t all = outs(c, d, &p->reductions), P = (size_t)(d->V * d->T), D = (size_t)d->D, sets = p->reductions.direct ? (size_t)d->E + 2 : 1;
+    size_t all = outs(c, d, &p->reductions), P = (size_t)(d->V * d->T), D = (size_t)d->D;
+    size_t sets = p->reductions.direct ? (size_t)d->E + 2 : 1;
     r->g = gs_arena_take(&p->arena, all * D, sizeof(float));
     r->base = gs_arena_take(&p->arena, all * P, sizeof(float));
     r->shift = gs_arena_take(&p->arena, all, sizeof(float));
@@ -65,7 +66,10 @@ gs_product gs_reader(const gs_pass *p, int reader)
 /* The readers that are in use, from first to before last; the first row of the table that a reader meets. */
 static int first_reader(const gs_pass *p) { return p->reductions.heads ? GS_READER_ROUTER : 0; }
 static int last_reader(const gs_pass *p, bool train) { return p->reductions.direct && train ? p->m->d.E + 1 : 0; }
-static int first_row(const gs_pass *p, int reader) { return p->table.start[reader == GS_READER_ROUTER ? p->table.from : p->layer[0].first]; }
+static int first_row(const gs_pass *p, int reader)
+{
+    return p->table.start[reader == GS_READER_ROUTER ? p->table.from : p->layer[0].first];
+}
 
 void gs_readers_fill(gs_pass *p, bool train)
 {

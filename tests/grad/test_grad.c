@@ -32,6 +32,10 @@ static const char *const options[] = {
     "\"ffn.kind\":\"moe\",\"ffn.top_k\":3,\"router.gate\":\"raw\",\"router.aux_weight\":0,\"router.z_weight\":0.1,\"model.layers\":2",
     "\"ffn.kind\":\"moe\",\"router.gate\":\"raw\",\"router.mode\":\"frozen\",\"router.aux_weight\":0.3,\"model.norm\":\"layernorm\"",
     "\"ffn.kind\":\"moe\",\"router.mode\":\"hash\"",
+    "\"ffn.kind\":\"moe\",\"router.aux_positions\":\"loss\",\"router.aux_weight\":0.3,\"router.z_weight\":0.1",
+    "\"ffn.kind\":\"moe_glu\",\"router.aux_positions\":\"loss\",\"router.aux_weight\":0.3,\"model.norm\":\"rmsnorm\"",
+    "\"ffn.kind\":\"moe\",\"router.mode\":\"frozen\",\"attn.frozen\":true,\"router.aux_weight\":0.3,\"router.z_weight\":0.1",
+    "\"ffn.kind\":\"moe\",\"task\":\"modular\",\"task.modulus\":7,\"router.aux_weight\":0.3,\"ffn.frozen\":true",
     "\"ffn.kind\":\"moe\",\"router.mode\":\"uniform\",\"ffn.top_k\":2",
     "\"ffn.kind\":\"moe\",\"ffn.experts\":1,\"ffn.top_k\":1",
     "\"ffn.kind\":\"moe\",\"ffn.top_k\":4",
@@ -193,7 +197,8 @@ static void chunks_leave_no_trace(void **state)
 {
     (void)state;
     const char *const table[] = {"\"ffn.kind\":\"dense\",\"model.norm\":\"layernorm\",\"model.qkv_bias\":true", "\"ffn.kind\":\"glu\",\"ffn.dropout\":0.2,\"attn.dropout\":0.2",
-        "\"ffn.kind\":\"moe\",\"ffn.top_k\":2,\"router.aux_weight\":0,\"ffn.dropout\":0.1", "\"ffn.kind\":\"moe_glu\",\"router.mode\":\"uniform\""};
+        "\"ffn.kind\":\"moe\",\"ffn.top_k\":2,\"router.aux_weight\":0,\"ffn.dropout\":0.1", "\"ffn.kind\":\"moe\",\"ffn.top_k\":2,\"router.z_weight\":0.1",
+        "\"ffn.kind\":\"moe\",\"model.norm\":\"rmsnorm\"", "\"ffn.kind\":\"moe_glu\",\"router.aux_positions\":\"loss\",\"task\":\"modular\",\"task.modulus\":7", "\"ffn.kind\":\"moe_glu\",\"router.mode\":\"uniform\""};
     for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
         float *first = NULL;
         for (int most = BATCH; most >= 1; most -= 5) {

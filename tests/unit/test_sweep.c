@@ -217,7 +217,8 @@ static void sample_varies_in_these_keys(void **state)
     (void)state;
     opened o = expand(sample, NULL);
     static const gs_key want[] = {GS_SEED,      GS_MODEL_D,     GS_MODEL_HEADS, GS_FFN_KIND,    GS_FFN_WIDTH, GS_FFN_EXPERTS,
-                                  GS_FFN_TOP_K, GS_ROUTER_MODE, GS_ROUTER_GATE, GS_ROUTER_AUX, GS_ROUTER_Z};
+                                  GS_FFN_TOP_K, GS_ROUTER_MODE, GS_ROUTER_GATE, GS_ROUTER_AUX, GS_ROUTER_POSITIONS,
+                                  GS_ROUTER_Z};
     assert_int_equal(o.grid->varying_count, sizeof want / sizeof *want);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) assert_int_equal(o.grid->varying[i], want[i]);
     shut(&o);
