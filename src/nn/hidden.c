@@ -26,13 +26,12 @@ void gs_pass_hidden(const gs_pass *p, int layer, gs_hidden what, float *out)
     const gs_dims *d = &p->m->d;
     const gs_layer_acts *a = &p->layer[layer];
     bool mixture = gs_ffn_of(&p->m->config)->mixture;
-    int Q = d->T - a->first;
+    int Q = d->T - a->first; /* a mixture numbers its choices by all positions */
     size_t units = (size_t)d->width * (size_t)(mixture ? d->E : 1);
     memset(out, 0, (size_t)p->n * (size_t)(d->T - d->first) * units * sizeof *out);
     for (int i = 0; i < p->n; i++)
         for (int t = d->first; t < d->T; t++, out += units) {
-            int token = i * Q + t - a->first;
-            if (mixture) scatter(a, d, what, token, out);
-            else memcpy(out, unit(&a->block, what, (size_t)token, units), units * sizeof *out);
+            if (mixture) scatter(a, d, what, i * d->T + t, out);
+            else memcpy(out, unit(&a->block, what, (size_t)(i * Q + t - a->first), units), units * sizeof *out);
         }
 }
