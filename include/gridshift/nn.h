@@ -146,9 +146,11 @@ typedef struct gs_losses {
 /* Loss of a whole batch (tokens, targets (n,T), -1: none) and its gradient into m->grad, in chunks of the pass's size. */
 gs_losses gs_gradient(gs_pass *p, const int32_t *tokens, const int32_t *targets, int n, int64_t step);
 
-/* Mixtures, after gs_forward: choice (M,k), most probable first, and probabilities (M,E; NULL without a router). */
+/* Mixtures, after gs_forward: choice (M,k), most probable first, and probabilities (M,E; NULL without a router). All positions from
+ * gs_pass_routed on; after a patched pass only those that are read out. */
 const int32_t *gs_pass_choice(const gs_pass *p, int layer);
 const float *gs_pass_probability(const gs_pass *p, int layer);
+int gs_pass_routed(const gs_pass *p, int layer);
 int gs_pass_first(const gs_pass *p, int layer); /* the first position that the layer computes after attention */
 /* The hidden activations of the last forward, from position d.first on: out (n (T - first), E width), owned by the caller. A unit of an
  * expert that the token did not meet is 0. GATE (act of it) and UP: the two factors of a gated block. */

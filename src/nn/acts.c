@@ -184,6 +184,11 @@ int gs_chunk(const gs_config *c, const gs_dims *d, int batch)
 
 const gs_model *gs_pass_model(const gs_pass *p) { return p->m; }
 int gs_pass_most(const gs_pass *p) { return p->most; }
+int gs_pass_routed(const gs_pass *p, int layer)
+{
+    if (!gs_has_router(&p->m->config)) return 0;
+    return p->reductions.heads ? p->table.from : p->layer[layer].first;
+}
 int gs_pass_first(const gs_pass *p, int layer) { return p->layer[layer].first; }
 const int32_t *gs_pass_choice(const gs_pass *p, int layer) { return p->layer[layer].moe.choice; }
 const float *gs_pass_probability(const gs_pass *p, int layer) { return p->layer[layer].moe.p; }

@@ -51,11 +51,11 @@ static void keep_routes(gs_scene *s, int layer, int first, int n)
 {
     const int32_t *choice = gs_pass_choice(s->q->pass, layer);
     const float *p = gs_pass_probability(s->q->pass, layer);
-    int from = gs_pass_first(s->q->pass, layer), T = s->d.T, k = s->d.k, E = s->d.E;
+    int from = gs_pass_routed(s->q->pass, layer), T = s->d.T, k = s->d.k, E = s->d.E;
     if (!p) s->p[layer] = NULL;
     for (int i = 0; i < n; i++)
         for (int t = 0; t < T; t++) {
-            size_t to = (size_t)(first + i) * (size_t)T + (size_t)t, at = (size_t)(i * (T - from) + t - from);
+            size_t to = (size_t)(first + i) * (size_t)T + (size_t)t, at = (size_t)(i * T + t);
             for (int j = 0; j < k; j++) s->choice[layer][to * (size_t)k + (size_t)j] = t < from ? -1 : choice[at * (size_t)k + (size_t)j];
             if (p && t >= from) memcpy(s->p[layer] + to * (size_t)E, p + at * (size_t)E, (size_t)E * sizeof *p);
         }
