@@ -16,6 +16,7 @@ typedef enum gs_type { GS_TYPE_INT, GS_TYPE_REAL, GS_TYPE_BOOL, GS_TYPE_ENUM } g
 
 /* The values of the ENUM keys that code branches on, in the order of their choices. */
 enum { GS_TASK_ADDITION, GS_TASK_MODULAR, GS_TASK_HISTOGRAM, GS_TASK_COUNT };
+enum { GS_LEAVE_NONE, GS_LEAVE_CARRY, GS_LEAVE_ONES, GS_LEAVE_DIGITS };
 enum { GS_OP_ADD, GS_OP_SUBTRACT, GS_OP_MULTIPLY };
 enum { GS_NORM_NONE, GS_NORM_RMS, GS_NORM_LAYER };
 enum { GS_MASK_CAUSAL, GS_MASK_FULL };
@@ -98,6 +99,7 @@ void gs_identity_close(gs_identity **w); /* nulls */
 static inline int64_t gs_int(const gs_config *c, gs_key k) { return c->v[k].set ? c->v[k].i : 0; }
 static inline double gs_num(const gs_config *c, gs_key k) { return c->v[k].set ? c->v[k].r : 0.0; }
 static inline bool gs_is(const gs_config *c, gs_key k, int64_t value) { return c->v[k].set && c->v[k].i == value; }
+static inline bool gs_leaves_out(const gs_config *c) { return c->v[GS_TASK_LEAVE].set && c->v[GS_TASK_LEAVE].i != GS_LEAVE_NONE; }
 static inline bool gs_is_moe(const gs_config *c) { return c->v[GS_FFN_KIND].i == GS_FFN_MOE || c->v[GS_FFN_KIND].i == GS_FFN_MOE_GLU; }
 static inline uint32_t gs_data_seed(const gs_config *c)
 {

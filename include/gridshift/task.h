@@ -25,10 +25,12 @@ typedef struct gs_stratum {
 typedef enum gs_set_kind {
     GS_SET_CURVE, /* what an evaluation at `step` of training uses (eval.samples, DESIGN section 8) */
     GS_SET_TEST,  /* whole set for final, best, ablations: addition: all; modular: the test split; histogram: fresh ones */
-    GS_SET_TRAIN, /* modular: the training split; else none */
-    GS_SET_ALL    /* modular: all p^2 pairs; else none */
+    GS_SET_TRAIN, /* modular: the training split; with task.leave_out: what training draws from; else none */
+    GS_SET_ALL,   /* modular: all p^2 pairs; else none */
+    GS_SET_LEFT,  /* with task.leave_out: the inputs that it leaves out; else none */
+    GS_SET_KINDS
 } gs_set_kind;
-extern const char *const gs_set_split[4]; /* the split's stratum: "", "", "split=train", "split=all" */
+extern const char *const gs_set_split[GS_SET_KINDS]; /* the split's stratum: "", "", "split=train", "split=all", "split=left_out" */
 
 typedef struct gs_task gs_task;
 

@@ -115,7 +115,7 @@ static int one_set(work *w, gs_err *e)
 int gs_measure_checkpoint(const gs_measure *q, gs_metrics *out, gs_err *e)
 {
     gs_metrics_set(out, (double)q->step, "%s.clean.step", q->checkpoint);
-    for (int kind = GS_SET_TEST; kind <= GS_SET_ALL; kind++) {
+    for (int kind = GS_SET_TEST; kind < GS_SET_KINDS; kind++) {
         work w = {.q = q, .m = gs_pass_model(q->pass), .d = gs_task_set(q->task, (gs_set_kind)kind, q->step),
                   .split = gs_set_split[kind], .out = out};
         if (w.d && one_set(&w, e)) return -1;

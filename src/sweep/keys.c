@@ -7,6 +7,7 @@
 #define WORDS_always "always"
 #define WORDS_addition "task is addition"
 #define WORDS_one_operand "task is addition and task.operands is 1"
+#define WORDS_leaves "task.leave_out is not none"
 #define WORDS_modular "task is modular"
 #define WORDS_histogram "task is histogram"
 #define WORDS_moe "ffn.kind is moe or moe_glu"
@@ -16,6 +17,7 @@
 static bool when_always(const gs_config *c) { return (void)c, true; }
 static bool when_addition(const gs_config *c) { return gs_is(c, GS_TASK, GS_TASK_ADDITION); }
 static bool when_one_operand(const gs_config *c) { return when_addition(c) && gs_is(c, GS_TASK_OPERANDS, 1); }
+static bool when_leaves(const gs_config *c) { return when_one_operand(c) && gs_leaves_out(c); }
 static bool when_modular(const gs_config *c) { return gs_is(c, GS_TASK, GS_TASK_MODULAR); }
 static bool when_histogram(const gs_config *c) { return gs_is(c, GS_TASK, GS_TASK_HISTOGRAM); }
 static bool when_moe(const gs_config *c) { return gs_is_moe(c); }

@@ -56,14 +56,20 @@ static bool subject_fits(const gs_metric_name *m, const gs_config *c)
     return !is_any(m->row->name, of_router) || gs_is_moe(c);
 }
 
+static bool has_split(const gs_config *c, int kind)
+{
+    bool modular = gs_is(c, GS_TASK, GS_TASK_MODULAR), leaves = gs_leaves_out(c);
+    return kind == GS_SET_ALL ? modular : kind == GS_SET_LEFT ? leaves : modular || leaves;
+}
+
 /* The stratum is a split, one of the task's strata, or a split, a comma and a stratum. */
 static bool task_stratum_fits(const gs_metric_name *m, const gs_config *c)
 {
     const char *name = m->stratum;
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < GS_SET_KINDS; kind++) {
         size_t n = strlen(gs_set_split[kind]);
         if (n == 0 || strncmp(name, gs_set_split[kind], n)) continue;
-        if (!gs_is(c, GS_TASK, GS_TASK_MODULAR)) return false;
+        if (!has_split(c, kind)) return false;
         if (name[n] == 0) return true;
         if (name[n] == ',') name += n + 1;
     }

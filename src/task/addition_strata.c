@@ -27,14 +27,23 @@ static void name_one(gs_task *t, int digits)
     for (int i = 0; i < OP_COUNT; i++) gs_stratum_add(t, false, "op=%s", names[i]);
 }
 
-static void label_one(int digits, int64_t n, int64_t addend, uint64_t *labels)
+int gs_addition_carries(int digits, int64_t n, int64_t addend)
 {
     int carry = 0, carries = 0;
+    for (int i = 0; i <= digits; i++, n /= 10, addend /= 10) {
+        carry = n % 10 + addend % 10 + carry > 9;
+        carries += carry;
+    }
+    return carries;
+}
+
+static void label_one(int digits, int64_t n, int64_t addend, uint64_t *labels)
+{
+    int carry = 0, carries = gs_addition_carries(digits, n, addend);
     for (int i = 0; i <= digits; i++, n /= 10, addend /= 10) {
         int op = addend % 10 ? OP_ADDEND : carry ? OP_CARRY : OP_COPY;
         labels[i] = UINT64_C(1) << i | UINT64_C(1) << (2 * (digits + 1) + op);
         carry = n % 10 + addend % 10 + carry > 9;
-        carries += carry;
     }
     for (int i = 0; i <= digits; i++) labels[i] |= UINT64_C(1) << (digits + 1 + carries);
 }

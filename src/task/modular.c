@@ -89,6 +89,7 @@ static const gs_data *set(gs_task *t, gs_set_kind kind, int64_t step)
 {
     if (kind == GS_SET_TRAIN) return &t->train;
     if (kind == GS_SET_ALL) return &t->all;
+    if (kind == GS_SET_LEFT) return NULL;
     if (kind == GS_SET_TEST || !t->curve.n) return &t->test;
     gs_data_pick(gs_rng_of(gs_data_seed(t->config), GS_RNG_EVAL), (uint64_t)step, &t->test, &t->curve);
     return &t->curve;

@@ -14,9 +14,11 @@ struct gs_task {
     gs_arena arena; /* every array below */
     int strata_count;
     gs_stratum strata[GS_STRATA_MOST];
-    gs_data batch, curve, test, train, all; /* n is 0 where the task has none */
+    gs_data batch, curve, test, train, all, left; /* n is 0 where the task has none */
     struct {
         int sub[GS_ADDITION_SUBS][GS_ADDITION_DIGITS]; /* the stratum of each sub-task and answer digit; -1: impossible */
+        int kept_count, left_count;
+        int32_t *kept, *left; /* with task.leave_out: the inputs that training draws from, and the others; ascending */
     } addition;
     struct {
         int32_t *order;   /* (p^2) the permutation that the split is made of */
@@ -58,5 +60,6 @@ int gs_stratum_add(gs_task *t, bool whole, const char *format, ...) __attribute_
 
 void gs_addition_strata(gs_task *t);
 /* The strata of each answer digit of a + b, least significant first: labels is (digits + 1). */
+int gs_addition_carries(int digits, int64_t n, int64_t addend); /* of n + addend */
 void gs_addition_label(const gs_task *t, int64_t a, int64_t b, uint64_t *labels);
 #endif

@@ -10,7 +10,7 @@
 static const gs_task_row *const tasks[GS_TASK_COUNT] = {
     [GS_TASK_ADDITION] = &gs_task_addition, [GS_TASK_MODULAR] = &gs_task_modular, [GS_TASK_HISTOGRAM] = &gs_task_histogram};
 
-const char *const gs_set_split[4] = {"", "", "split=train", "split=all"};
+const char *const gs_set_split[GS_SET_KINDS] = {"", "", "split=train", "split=all", "split=left_out"};
 
 static const gs_task_row *row_of(const gs_config *c) { return tasks[gs_int(c, GS_TASK)]; }
 

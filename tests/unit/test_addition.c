@@ -215,11 +215,84 @@ static void addition_batches_are_pure(void **state)
     gs_task_close(&o);
 }
 
+/* -- parts that training leaves out ------------------------------------------------------------------------------- */
+
+static int input_of(const gs_data *d, int i, int digits)
+{
+    int n = 0;
+    for (int k = digits - 1; k >= 0; k--) n = 10 * n + d->tokens[i * d->length + k];
+    return n;
+}
+
+static gs_config leaving(int digits, int what, int from, int to)
+{
+    gs_config c = addition(1, digits, 7);
+    set_int(&c, GS_TASK_LEAVE, what), set_int(&c, GS_TASK_LEAVE_FROM, from), set_int(&c, GS_TASK_LEAVE_TO, to);
+    return c;
+}
+
+static bool ones_from_3(int n) { return n % 10 >= 3; }
+static bool two_carries(int n) { return n % 100 >= 93; }
+static bool two_digits(int n) { return n > 9 && n < 100; }
+
+static void parts_are_left_out(void **state)
+{
+    (void)state;
+    const struct { int what, from, to, left; bool (*out)(int n); } table[] = {
+        {GS_LEAVE_ONES, 3, 9, 700, ones_from_3}, {GS_LEAVE_CARRY, 2, 9, 70, two_carries}, {GS_LEAVE_DIGITS, 2, 2, 90, two_digits}};
+    for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
+        gs_config c = leaving(3, table[k].what, table[k].from, table[k].to);
+        gs_task *t = opened(&c);
+        const gs_data *left = gs_task_set(t, GS_SET_LEFT, 0), *train = gs_task_set(t, GS_SET_TRAIN, 0);
+        assert_int_equal(gs_task_set(t, GS_SET_TEST, 0)->n, 1000);
+        assert_int_equal(left->n, table[k].left);
+        assert_int_equal(train->n, 1000 - table[k].left);
+        assert_ptr_equal(gs_task_set(t, GS_SET_CURVE, 200), train); /* the best checkpoint knows nothing of the part left out */
+        for (int i = 0; i < left->n; i++) assert_true(table[k].out(input_of(left, i, 3)));
+        for (int i = 0; i < train->n; i++) assert_false(table[k].out(input_of(train, i, 3)));
+        for (int step = 1; step < 40; step++) {
+            const gs_data *batch = gs_task_batch(t, step);
+            for (int i = 0; i < batch->n; i++) assert_false(table[k].out(input_of(batch, i, 3)));
+        }
+        gs_task_close(&t);
+    }
+}
+
+/* Beyond 10,000 inputs the parts are drawn, as the whole set is; and an evaluation's samples are of the part that is trained on. */
+static void large_parts_are_drawn(void **state)
+{
+    (void)state;
+    gs_config c = leaving(5, GS_LEAVE_ONES, 9, 9), whole = addition(1, 5, 7);
+    set_int(&c, GS_EVAL_SAMPLES, 64);
+    gs_task *t = opened(&c), *w = opened(&whole);
+    assert_true(same_data(gs_task_set(t, GS_SET_TEST, 0), gs_task_set(w, GS_SET_TEST, 0)));
+    const gs_data *left = gs_task_set(t, GS_SET_LEFT, 0), *train = gs_task_set(t, GS_SET_TRAIN, 0), *curve = gs_task_set(t, GS_SET_CURVE, 5);
+    assert_true(left->n == 10000 && train->n == 10000 && curve->n == 64); /* of 10,000 and 90,000 */
+    for (int i = 0; i < 10000; i++) assert_true(left->tokens[i * left->length] == 9 && train->tokens[i * train->length] != 9);
+    for (int i = 0; i < 64; i++) assert_true(curve->tokens[i * curve->length] != 9);
+    gs_task_close(&t), gs_task_close(&w);
+}
+
+static void both_parts_need_an_input(void **state)
+{
+    (void)state;
+    gs_config all = leaving(3, GS_LEAVE_ONES, 0, 9), none = leaving(3, GS_LEAVE_CARRY, 5, 4);
+    gs_err e = {{0}};
+    gs_key key;
+    assert_int_equal(gs_task_check(&all, &key, &e), -1);
+    assert_int_equal(key, GS_TASK_LEAVE);
+    assert_string_equal(e.text, "task.leave_out leaves out 1000 of the 1000 inputs, and both parts need one: change task.leave_from or "
+                                "task.leave_to");
+    assert_int_equal(gs_task_check(&none, &key, &e), -1);
+    assert_non_null(strstr(e.text, "leaves out 0 of"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(add7_by_hand), cmocka_unit_test(add7_counts_and_floor), cmocka_unit_test(add7_is_the_oracles),
         cmocka_unit_test(longer_addends), cmocka_unit_test(two_operands_by_hand), cmocka_unit_test(two_operands_counts),
-        cmocka_unit_test(six_digits_are_drawn), cmocka_unit_test(addition_batches_are_pure)};
+        cmocka_unit_test(six_digits_are_drawn), cmocka_unit_test(addition_batches_are_pure), cmocka_unit_test(parts_are_left_out),
+        cmocka_unit_test(large_parts_are_drawn), cmocka_unit_test(both_parts_need_an_input)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
