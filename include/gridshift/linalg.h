@@ -112,6 +112,9 @@ static inline size_t gs_packed_size(int N, int K) { return (size_t)((N + 31) / 3
  * vectors; allocates. */
 void gs_eigen(int n, double *a, double *values, bool vectors);
 
+/* The assignment of rows to columns of gain(n,n) with the largest sum, which is returned; column_of (n). Ties: deterministic. */
+double gs_assign(int n, const double *gain, int *column_of);
+
 /* The same product through the installed BLAS, and as three plain loops with one fmaf chain per element (the oracle). */
 void gs_gemm_blas(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
                   const float *bias, bool add);

@@ -13,6 +13,8 @@ typedef struct gs_measure {
     int64_t step;           /* of the checkpoint; keys the uniform router */
     uint32_t ablate;        /* mask of GS_ABLATE */
     uint32_t probes;        /* mask of gs_probes */
+    gs_buf *routes;         /* not NULL: `routing` adds the first expert of each token, where the set is the same for all seeds; see
+                             * runs/ID/routes.CHECKPOINT.txt */
     bool counts;            /* also the numbers behind the shares: correct, whole_answer */
 } gs_measure;
 /* On every set that the task has (test, train, all). -1 only when memory for the clean activations is short. */

@@ -13,9 +13,12 @@ typedef struct job {
     const char *folder; /* DIR/runs/ID */
     gs_record *out;
     bool failed; /* out->reason says why */
+    gs_buf routes[3]; /* of `kept`: what runs/ID/routes.CHECKPOINT.txt gets; empty: no such file */
     gs_snapshots snapshots;
     double written_s; /* when the last checkpoint was, monotonic */
 } job;
+
+static const char *const kept[] = {"final", "best", "first99"}; /* checkpoints that every run has, if it comes so far */
 
 static void fail(job *j, const char *why)
 {
@@ -31,6 +34,8 @@ static void measure(job *j, gs_training *t, const char *checkpoint, int64_t step
     const gs_wanted *w = &j->work->wanted;
     gs_measure q = {.pass = t->pass, .task = t->task, .checkpoint = checkpoint, .step = step, .ablate = w->ablate, .probes = w->probes};
     if (j->failed) return;
+    for (int k = 0; k < 3; k++)
+        if (!strcmp(checkpoint, kept[k])) q.routes = &j->routes[k];
     if ((what & SCORES && gs_measure_checkpoint(&q, &j->out->metrics, &e)) ||
         (what & PROBES && gs_probe_checkpoint(&q, &j->out->metrics, &e)))
         fail(j, e.text);
@@ -91,6 +96,17 @@ static int write_model(const char *folder, const char *name, const gs_training *
     int failed = gs_checkpoint_write(path, t->model, param, step, e);
     free(path);
     return failed;
+}
+
+static int write_routes(job *j, gs_err *e)
+{
+    for (int k = 0; k < 3; k++) {
+        char *name = gs_text("routes.%s.txt", kept[k]);
+        int result = j->routes[k].length ? write_text(j->folder, name, j->routes[k].text, e) : 0;
+        free(name);
+        if (result) return -1;
+    }
+    return 0;
 }
 
 static int write_run(const char *folder, const gs_training *t, gs_err *e)
@@ -155,7 +171,7 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
         measure_copy(j, t, t->first99, "first99", t->first99_step);
     }
     milestones(t, &j->out->metrics);
-    if (write_run(j->folder, t, &e)) {
+    if (write_run(j->folder, t, &e) || write_routes(j, &e)) {
         snprintf(j->out->reason, sizeof j->out->reason, "%.*s", (int)sizeof j->out->reason - 1, e.text);
         return GS_RUN_STORAGE;
     }
@@ -179,6 +195,7 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     if (j.failed) gs_metrics_free(&out->metrics);
     out->checkpoints = j.snapshots.step > 0 && !gs_is(w->config, GS_TRAIN_KEEP, 1);
     gs_training_close(&t);
+    for (int k = 0; k < 3; k++) gs_buf_free(&j.routes[k]);
     free(folder);
     return outcome;
 }

@@ -132,9 +132,36 @@ static void tell_information(gs_scene *s, int layer, const gs_label *l, int whic
     free(t.cell), free(t.row), free(t.column);
 }
 
+/* All pairs, or all inputs: the tokens do not depend on a seed, so that runs can be held against each other. */
+static bool same_for_all_seeds(const gs_scene *s)
+{
+    int64_t inputs = 1;
+    for (int64_t i = gs_int(s->c, GS_TASK_DIGITS) * gs_int(s->c, GS_TASK_OPERANDS); i > 0; i--) inputs *= 10;
+    return gs_is(s->c, GS_TASK, GS_TASK_MODULAR) || (gs_is(s->c, GS_TASK, GS_TASK_ADDITION) && inputs == s->data->n);
+}
+
+/* "routes LAYERS layers EXPERTS experts TOKENS tokens", then a line per layer: two hexadecimal digits a token. */
+static void write_routes(const gs_scene *s, gs_buf *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t tokens = (size_t)s->data->n * (size_t)s->d.T;
+    char *line = gs_alloc(2 * tokens + 1, 1);
+    gs_buf_add(out, "routes %d layers %d experts %zu tokens\n", s->d.L, s->d.E, tokens);
+    for (int l = 0; l < s->d.L; l++) {
+        for (size_t t = 0; t < tokens; t++) {
+            int expert = s->choice[l][t * (size_t)s->d.k];
+            line[2 * t] = hex[(expert < 0 ? 0 : expert) >> 4], line[2 * t + 1] = hex[(expert < 0 ? 0 : expert) & 15];
+        }
+        line[2 * tokens] = '\n';
+        gs_buf_bytes(out, line, 2 * tokens + 1);
+    }
+    free(line);
+}
+
 static int run(gs_scene *s, gs_err *e)
 {
     (void)e;
+    if (s->q->routes && same_for_all_seeds(s)) write_routes(s, s->q->routes);
     gs_label labels[LABELS];
     size_t tokens = (size_t)s->data->n * (size_t)s->d.T;
     pairs p = {0, gs_alloc(tokens, 4), gs_alloc(tokens, 4), gs_alloc(tokens, 4), gs_alloc(tokens, 4)};

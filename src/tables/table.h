@@ -200,5 +200,7 @@ int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *p
 gs_table_spec gs_table_default(const gs_grid *g, const gs_point *points, int count);
 void gs_table_default_free(gs_table_spec *t);
 /* results.c */
+/* Agreement of routing between the runs of each arm, from the folder's runs/ID/routes.*.txt; *csv and *md get a table each. -> its rows */
+int gs_agreement(const char *dir, const gs_grid *g, const gs_entry *entries, int count, gs_buf *csv, gs_buf *md);
 void gs_results_csv(const gs_entry *entries, int count, gs_buf *out);
 #endif

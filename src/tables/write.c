@@ -157,6 +157,19 @@ static int write_results(const char *dir, const gs_entry *entries, int count, gs
     return result;
 }
 
+/* tables/routing_agreement.{csv,md}, where runs of an arm can be held against each other. */
+static int write_agreement(const char *dir, const char *folder, const gs_context *c, const gs_entry *entries, int count, gs_err *e)
+{
+    int probe = gs_probe_find("routing"), result = 0;
+    if (!(c->wanted.probes >> probe & 1)) return 0;
+    gs_buf csv = {0}, md = {0};
+    if (gs_agreement(dir, c->grid, entries, count, &csv, &md))
+        result = write_text(folder, "routing_agreement", ".csv", &csv, e) || write_text(folder, "routing_agreement", ".md", &md, e);
+    gs_buf_free(&csv);
+    gs_buf_free(&md);
+    return result ? -1 : 0;
+}
+
 static gs_point *points_of(const gs_entry *entries, int count)
 {
     gs_point *points = gs_alloc((size_t)count + 1, sizeof *points);
@@ -202,7 +215,7 @@ int gs_tables_write(const char *dir, const gs_spec *s, const gs_grid *g, const g
     a.claims = gs_spec_claims(s, &a.claim_count);
     gs_table_spec plain = gs_table_default(g, points, count);
     if (!a.count) a.specs = &plain, a.count = 1;
-    int result = write_tables(folder, &c, &a, points, count, screen, e);
+    int result = write_tables(folder, &c, &a, points, count, screen, e) || write_agreement(dir, folder, &c, entries, count, e) ? -1 : 0;
     gs_table_default_free(&plain);
     free(folder);
     free(points);

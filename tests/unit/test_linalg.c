@@ -204,11 +204,43 @@ static void eigenvalues_come_back(void **state)
     one_eigen(5, none, 0), one_eigen(1, one, 0), one_eigen(2, two, 1e-15);
 }
 
+/* Against every permutation, and a planted renaming. */
+static double best_by_trying(int n, const double *gain, int row, uint32_t used)
+{
+    double best = row == n ? 0 : -INFINITY;
+    for (int j = 0; j < n && row < n; j++)
+        if (!(used >> j & 1)) {
+            double rest = gain[row * n + j] + best_by_trying(n, gain, row + 1, used | 1u << j);
+            best = rest > best ? rest : best;
+        }
+    return best;
+}
+
+static void assignments_are_the_best(void **state)
+{
+    (void)state;
+    double gain[49], planted[64 * 64];
+    int column_of[64];
+    for (int trial = 0; trial < 200; trial++) {
+        int n = 1 + trial % 7;
+        for (int i = 0; i < n * n; i++) gain[i] = floor(10 * gs_rng_normal(gs_rng_of(3, GS_RNG_INIT), (uint64_t)trial, 0, (uint32_t)i));
+        double sum = gs_assign(n, gain, column_of), again = 0;
+        uint32_t seen = 0;
+        for (int i = 0; i < n; i++) again += gain[i * n + column_of[i]], seen |= 1u << column_of[i];
+        assert_true(seen == (1u << n) - 1 && sum == again && sum == best_by_trying(n, gain, 0, 0));
+    }
+    for (int i = 0; i < 64; i++)
+        for (int j = 0; j < 64; j++) planted[i * 64 + j] = j == (i * 5 + 3) % 64 ? 2 : (i + j) % 2;
+    assert_true(gs_assign(64, planted, column_of) == 128);
+    for (int i = 0; i < 64; i++) assert_int_equal(column_of[i], (i * 5 + 3) % 64);
+}
+
 int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_sets), cmocka_unit_test(gemm_is_the_reference_bit_for_bit),
                                        cmocka_unit_test(functions_keep_their_ulp), cmocka_unit_test(sets_agree_bit_for_bit),
-                                       cmocka_unit_test(cross_entropy_keeps_small_losses), cmocka_unit_test(eigenvalues_come_back)};
+                                       cmocka_unit_test(cross_entropy_keeps_small_losses), cmocka_unit_test(eigenvalues_come_back),
+                                       cmocka_unit_test(assignments_are_the_best)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
