@@ -300,11 +300,21 @@ static gs_stop on_tick(void *context)
     return gs_stop_now() ? GS_STOP_NOW : stops(c) ? GS_STOP : GS_GO;
 }
 
+/* Where no master goes round while a run is at work. */
+static void on_step(void *context)
+{
+    gs_campaign *c = context;
+    refresh_lock(c);
+    c->late |= gs_clock_s() > c->deadline_s;
+    if (c->late || c->ousted) gs_stop_ask();
+}
+
 /* Between two runs a second signal has to wait until the first one's record is on the disk. */
 static void run_here(gs_campaign *c)
 {
     gs_executor execute = gs_execute;
     gs_job job;
+    gs_stop_each(on_step, c);
     while (on_tick(c) == GS_GO && next_job(c, 0, 0, &job)) {
         gs_bytes result = {0};
         gs_stop_hold(false);
@@ -313,6 +323,7 @@ static void run_here(gs_campaign *c)
         accept_result(c, result.data, result.length, 0);
         free(result.data);
     }
+    gs_stop_each(NULL, NULL);
 }
 
 static int report_failures(const gs_session *s)

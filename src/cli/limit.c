@@ -30,6 +30,7 @@ static bool parse_clock(const char *text, double *seconds)
 {
     int days = 0, length = 0;
     if (sscanf(text, "%5d-%n", &days, &length) == 1 && length) text += length;
+    else days = 0;
     int part[3], count = 0, used = 0;
     if (text[strspn(text, "0123456789:")]) return false;
     while (count < 3 && sscanf(text, "%9d%n", &part[count], &used) == 1) {

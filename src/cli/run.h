@@ -31,6 +31,8 @@ bool gs_stop_now(void);        /* asked twice */
 void gs_stop_hold(bool hold);  /* something is under way that has to be finished first */
 bool gs_stop_poll(void *ignored); /* gs_stop_asked, and a sign that the run gets on: what a run calls before each step */
 uint64_t gs_stop_polls(void);     /* so far */
+/* In a single process: what is to be done at every poll, by the thread that polls; NULL: nothing. */
+void gs_stop_each(void (*call)(void *context), void *context);
 
 /* -- limit.c: local ---------------------------------------------------------------------------------------- */
 

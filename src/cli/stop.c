@@ -8,6 +8,8 @@
 static atomic_int asked;
 static atomic_bool held;
 static atomic_uint_fast64_t polls;
+static void (*each)(void *context); /* at every poll */
+static void *each_context;
 
 /* The third one ends whatever hangs. */
 static void on_signal(int number)
@@ -50,10 +52,18 @@ void gs_stop_hold(bool hold)
         _exit(GS_EXIT_STOPPED);
 }
 
+void gs_stop_each(void (*call)(void *context), void *context)
+{
+    each = call;
+    each_context = context;
+}
+
 bool gs_stop_poll(void *ignored)
 {
     (void)ignored;
     atomic_fetch_add_explicit(&polls, 1, memory_order_relaxed);
+    if (each)
+        each(each_context);
     return gs_stop_asked();
 }
 

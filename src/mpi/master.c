@@ -237,10 +237,10 @@ static void judge(master *m, int rank, double passed_s)
     seat *s = &m->seats[rank];
     char reason[96];
     s->silent_s += passed_s;
-    if (s->beat.process.pid && gs_process_near(&s->beat.process) && !gs_process_lives(&s->beat.process))
-        snprintf(reason, sizeof reason, "its process is gone");
-    else if (s->beat.stuck)
+    if (s->beat.stuck)
         snprintf(reason, sizeof reason, "its run did not get on for %g s", m->protection->stuck_s);
+    else if (s->beat.process.pid && gs_process_near(&s->beat.process) && !gs_process_lives(&s->beat.process))
+        snprintf(reason, sizeof reason, "its process is gone");
     else if (s->silent_s > m->protection->lost_s)
         snprintf(reason, sizeof reason, "no sign of life for %g s", m->protection->lost_s);
     else

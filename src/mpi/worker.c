@@ -224,6 +224,7 @@ static void start_thread(worker *w, pthread_t *thread)
     int failed = pthread_create(thread, &attributes, do_jobs, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) gs_die("no thread for the runs: %s", strerror(failed));
+    pthread_setname_np(*thread, "runs"); /* for debuggers and top -H */
     pthread_attr_destroy(&attributes);
 }
 

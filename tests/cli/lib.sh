@@ -13,6 +13,8 @@ unset OPENBLAS_NUM_THREADS
 # What `gridshift run` sets itself, for the tests that call mpirun.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+# What killed ranks leave behind goes with the folder.
+export TMPDIR=$work OMPI_MCA_btl_vader_backing_directory=$work
 
 # ok NAME COMMAND...: passes when the command ends with 0; its output is shown when it does not.
 ok() {
