@@ -216,18 +216,19 @@ static void accept_result(void *context, const char *result, size_t length, int 
 /* A run that has ended three workers is a failed one. */
 static void quarantine(gs_campaign *c, int run, const gs_loss *loss)
 {
-    gs_wanted w = gs_spec_wanted(c->session->spec);
-    gs_record r = {.ok = false, .ablate = w.ablate, .probes = w.probes, .probe_every = w.probe_every, .rank = loss->rank};
+    gs_record r;
+    gs_config config;
     gs_err e;
-    gs_run_config((gs_run){c->session->grid, run}, &r.config);
-    gs_run_id((gs_run){c->session->grid, run}, r.id);
-    gs_count(&r.config, &r.counts);
+    gs_run_config((gs_run){c->session->grid, run}, &config);
+    char *why = gs_text("quarantined: it ended its worker three times, at last: %s", loss->reason);
+    gs_run_failed(&config, gs_spec_wanted(c->session->spec), why, &r);
     snprintf(r.host, sizeof r.host, "%.*s", (int)sizeof r.host - 1, loss->process.host);
-    snprintf(r.reason, sizeof r.reason, "quarantined: it ended its worker three times, at last: %s", loss->reason);
+    r.rank = loss->rank;
     char *json = gs_record_json(&r);
     if (gs_journal_add(c->journal, json, strlen(json), &e)) stop_for_storage(c, e.text);
     gs_progress_run(&c->progress, gs_plan_cost(c->session->plan, run)->predicted_s, false, 0);
     fprintf(stderr, "gridshift: run %.12s is quarantined: it ended its worker three times\n", r.id);
+    free(why);
     free(json);
     gs_record_free(&r);
 }
@@ -318,7 +319,7 @@ static void run_here(gs_campaign *c)
     while (on_tick(c) == GS_GO && next_job(c, 0, 0, &job)) {
         gs_bytes result = {0};
         gs_stop_hold(false);
-        gs_job_execute(&execute, job.data, job.length, &result);
+        (c->options->isolate ? gs_job_isolate : gs_job_execute)(&execute, job.data, job.length, &result);
         gs_stop_hold(true);
         accept_result(c, result.data, result.length, 0);
         free(result.data);

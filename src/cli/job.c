@@ -30,30 +30,60 @@ static void tell(void *context, const char *line)
     fprintf(stderr, "gridshift: %s\n", line);
 }
 
+/* -> the folder of the sweep, owned by the caller. */
+static char *unpack(const char *job, size_t length, job_head *head, gs_config *config)
+{
+    if (length < sizeof *head)
+        gs_die("a job of %zu bytes is none", length);
+    memcpy(head, job, sizeof *head);
+    for (int k = 0; k < GS_KEY_COUNT; k++) config->v[k] = gs_value_unpack((gs_key)k, head->values[k]);
+    return gs_text("%.*s", (int)(length - sizeof *head), job + sizeof *head);
+}
+
+static void give(const job_head *head, gs_record *record, gs_outcome outcome, double began_s, gs_bytes *result)
+{
+    record->wall_s = round((gs_clock_s() - began_s) * 1e6) / 1e6;
+    record->rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
+    gethostname(record->host, sizeof record->host - 1);
+    char *json = outcome == GS_RUN_RECORDED ? gs_record_json(record) : gs_text("%s", record->reason);
+    gs_result_head top = {.run = head->run, .outcome = outcome, .ok = record->ok, .checkpoints = record->checkpoints};
+    top.wall_s = record->wall_s;
+    gs_buf out = {0};
+    gs_buf_bytes(&out, &top, sizeof top);
+    gs_buf_bytes(&out, json, strlen(json));
+    *result = (gs_bytes){out.text, out.length};
+    gs_record_free(record);
+    free(json);
+}
+
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result)
 {
     const gs_executor *execute = context;
     job_head head;
     gs_config config;
     gs_record record = {0};
-    if (length < sizeof head)
-        gs_die("a job of %zu bytes is none", length);
-    memcpy(&head, job, sizeof head);
-    char *dir = gs_text("%.*s", (int)(length - sizeof head), job + sizeof head);
-    for (int k = 0; k < GS_KEY_COUNT; k++) config.v[k] = gs_value_unpack((gs_key)k, head.values[k]);
-    double start = gs_clock_s();
+    char *dir = unpack(job, length, &head, &config);
+    double began_s = gs_clock_s();
     gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .asked = gs_stop_poll, .tell = tell};
     gs_outcome outcome = (*execute)(&work, &record);
-    record.wall_s = round((gs_clock_s() - start) * 1e6) / 1e6;
-    record.rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
-    gethostname(record.host, sizeof record.host - 1);
-    char *json = outcome == GS_RUN_RECORDED ? gs_record_json(&record) : gs_text("%s", record.reason);
-    gs_result_head top = {.run = head.run, .outcome = outcome, .ok = record.ok, .checkpoints = record.checkpoints, .wall_s = record.wall_s};
-    gs_buf out = {0};
-    gs_buf_bytes(&out, &top, sizeof top);
-    gs_buf_bytes(&out, json, strlen(json));
-    *result = (gs_bytes){out.text, out.length};
-    gs_record_free(&record);
-    free(json);
+    give(&head, &record, outcome, began_s, result);
     free(dir);
+}
+
+void gs_run_failed(const gs_config *c, gs_wanted w, const char *why, gs_record *out)
+{
+    *out = (gs_record){.config = *c, .ablate = w.ablate, .probes = w.probes, .probe_every = w.probe_every};
+    gs_config_id(c, out->id);
+    gs_count(c, &out->counts);
+    snprintf(out->reason, sizeof out->reason, "%s", why);
+}
+
+void gs_job_fail(const char *job, size_t length, const char *why, gs_bytes *result)
+{
+    job_head head;
+    gs_config config;
+    gs_record record;
+    free(unpack(job, length, &head, &config));
+    gs_run_failed(&config, head.wanted, why, &record);
+    give(&head, &record, GS_RUN_RECORDED, gs_clock_s(), result);
 }

@@ -52,6 +52,7 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
         {"lost-after", 0, GS_OPTION_TEXT, &o->lost_text, "T", "a worker without a sign of life for T is lost (default: 60)"},
         {"stuck-after", 0, GS_OPTION_TEXT, &o->stuck_text, "T", "a run that does not get on for T is stuck (default: 30m)"},
         {"force-unlock", 0, GS_OPTION_FLAG, &o->force_unlock, NULL, "take the folder although another process has its lock"},
+        {"isolate", 0, GS_OPTION_FLAG, &o->isolate, NULL, "a process for each run: a crash inside of one is a failed run, with its signal"},
         {"unprotected", 0, GS_OPTION_FLAG, &o->protection.off, NULL,
          "no second thread, no signs of life, no recovery: only to measure what they cost"},
         {"partial", 0, GS_OPTION_FLAG, &o->partial, NULL, "tables with unequal sets of seeds, which are marked"},
@@ -152,11 +153,11 @@ static void warn(const gs_run_options *o)
                         "command goes on); `gridshift run --np W` survives it\n");
 }
 
-static bool work(const gs_protection *p)
+static bool work(const gs_protection *p, bool isolate)
 {
     gs_executor execute = gs_execute;
     gs_stop_hold(true);
-    return gs_worker(&(gs_worker_calls){&execute, gs_job_execute, gs_stop_ask, gs_stop_polls}, p);
+    return gs_worker(&(gs_worker_calls){&execute, isolate ? gs_job_isolate : gs_job_execute, gs_stop_ask, gs_stop_polls}, p);
 }
 
 /* A rank of an MPI job. Only rank 0 reads, prints and decides. */
@@ -165,6 +166,7 @@ static int run_rank(int argc, char **argv)
     struct {
         int code;
         gs_protection protection;
+        bool isolate;
     } start = {.code = GO};
     gs_run_options o = {0};
     gs_session s = {0};
@@ -177,9 +179,10 @@ static int run_rank(int argc, char **argv)
         warn(&o);
     }
     start.protection = o.protection;
+    start.isolate = o.isolate;
     gs_mpi_share(&start, sizeof start);
     int code = start.code;
-    if (code == GO && !master) ended = work(&start.protection);
+    if (code == GO && !master) ended = work(&start.protection, start.isolate);
     if (code == GO && master) {
         gs_campaign_dispatch(c, gs_mpi_size() - 1);
         code = gs_campaign_report(c);

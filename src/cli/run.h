@@ -1,5 +1,6 @@
 /* The parts of `gridshift run`: run.c decides who does what, launch.c starts mpirun, campaign.c is the master's side (and the
- * whole of it in one process), queue.c what comes next, limit.c the time that is left, job.c one run as bytes, stop.c the signals. */
+ * whole of it in one process), queue.c what comes next, limit.c the time that is left, job.c one run as bytes, isolate.c in a
+ * process of its own, stop.c the signals. */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 #include "cli/cli.h"
@@ -13,6 +14,12 @@ typedef gs_outcome (*gs_executor)(const gs_work *w, gs_record *out); /* as gs_ex
 char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length);
 /* What a worker does with it. context: a gs_executor *. -> a gs_result_head and gs_record_json, owned by *result. */
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
+/* The same in a process of its own (isolate.c): its end by a signal is a failed record. */
+void gs_job_isolate(void *context, const char *job, size_t length, gs_bytes *result);
+/* The result of a job that failed from without: its record has this reason. */
+void gs_job_fail(const char *job, size_t length, const char *why, gs_bytes *result);
+/* The record of such a run; owned by the caller, its host, rank and wall_s for the caller to fill. */
+void gs_run_failed(const gs_config *c, gs_wanted w, const char *why, gs_record *out);
 typedef struct gs_result_head { /* what the master needs without reading the record */
     int32_t run;
     int32_t outcome; /* gs_outcome; then the record, or why the folder cannot be written, or nothing */
@@ -89,7 +96,7 @@ typedef struct gs_run_options {
     const char *sweep, *dir_given, *np_text, *retry_text;
     gs_sets sets;
     const char *shard_text, *limit_text, *lost_text, *stuck_text;
-    bool partial, quiet, retry, force_unlock;
+    bool partial, quiet, retry, force_unlock, isolate;
     double limit_s; /* 0: none */
     gs_protection protection;
     int np;    /* workers; -1: not given */

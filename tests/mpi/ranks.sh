@@ -13,7 +13,7 @@ until_ok() {
 lives() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
 gone() { ! lives "$1"; }
 # children PID: its children, a line each.
-children() { tr ' ' '\n' <"/proc/$1/task/$1/children" 2>/dev/null | grep .; }
+children() { cat "/proc/$1"/task/*/children 2>/dev/null | tr " " "\n" | grep .; }
 # ranks_of LAUNCHER: "RANK PID" a line, of the ranks that live, and "mpirun PID".
 ranks_of() {
     for mpirun in $(children "$1"); do
