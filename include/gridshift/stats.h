@@ -89,7 +89,7 @@ typedef struct gs_time {
     double at;
     bool reached; /* false: censored; it is only known to be larger than `at` */
 } gs_time;
-/* Kaplan-Meier median: the first time at which the curve is at or below 1/2; where it is 1/2 between two times, the middle.
+/* Kaplan-Meier median: the first time at which the curve is at or below 1/2; where it is 1/2 from there to a later time, the middle.
  * The interval is where the log-log limits (Greenwood) are, as R's survfit has it. nan: not reached. */
 double gs_km_median(const gs_time *x, int n, double level, gs_interval *interval);
 /* Log-rank test with the hypergeometric variance; statistic: z, positive when x is reached earlier than y. less/greater

@@ -28,6 +28,18 @@ bool gs_selects(const gs_selector *s, const gs_config *c); /* an absent key fits
 
 /* CLAIM: the two sides of a claim; the tables make it, no sweep file names it. */
 typedef enum gs_table_kind { GS_TABLE_COMPARISON, GS_TABLE_SCALING, GS_TABLE_CLAIM } gs_table_kind;
+/* A number that somebody else published for a row of a table. sd is the population's (divisor n); n 0: only the mean is known. */
+typedef struct gs_published {
+    gs_selector row;
+    char *metric, *source; /* owned; source may be NULL */
+    double mean, sd;       /* in the metric's unit: 0.119, not 11.9 % */
+    int n;
+    gs_where where;
+} gs_published;
+typedef enum gs_interval_kind { GS_INTERVAL_T, GS_INTERVAL_BCA, GS_INTERVAL_PERCENTILE, GS_INTERVAL_COUNT } gs_interval_kind;
+typedef enum gs_extra { GS_EXTRA_MEDIAN, GS_EXTRA_IQM, GS_EXTRA_MIN, GS_EXTRA_MAX, GS_EXTRA_COUNT } gs_extra;
+extern const char *const gs_interval_names[GS_INTERVAL_COUNT]; /* "t", "bca", "percentile" */
+extern const char *const gs_extra_names[GS_EXTRA_COUNT];       /* "median", "iqm", "min", "max" */
 typedef struct gs_table_spec {
     char *name;
     gs_table_kind kind;
@@ -40,6 +52,10 @@ typedef struct gs_table_spec {
     gs_selector only;     /* claim: the runs that are compared; count 0: all */
     int pool_count;
     gs_key *pool; /* keys averaged over on purpose */
+    gs_interval_kind interval; /* of means and differences */
+    uint32_t extras;           /* comparison: more statistics of each metric, mask of 1 << GS_EXTRA */
+    int published_count;
+    gs_published *published; /* comparison */
     gs_where where;
 } gs_table_spec;
 

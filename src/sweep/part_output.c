@@ -33,12 +33,16 @@ int gs_part_ablate(const gs_reader *r, const gs_node *n, gs_spec *s)
 
 /* -- tables ------------------------------------------------------------------------------------------------ */
 
-enum { KIND, ROWS, METRICS, BASELINE, POOL, X, SERIES, TABLE_COUNT };
-static const char *const table_names[TABLE_COUNT] = {"kind", "rows", "metrics", "baseline", "pool", "x", "series"};
+enum { KIND, ROWS, METRICS, BASELINE, POOL, X, SERIES, INTERVAL, STATISTICS, PUBLISHED, TABLE_COUNT };
+static const char *const table_names[TABLE_COUNT] = {"kind", "rows",   "metrics",  "baseline",   "pool",
+                                                     "x",    "series", "interval", "statistics", "published"};
 static const bool table_takes[2][TABLE_COUNT] = {
-    [GS_TABLE_COMPARISON] = {[KIND] = true, [ROWS] = true, [METRICS] = true, [BASELINE] = true, [POOL] = true},
-    [GS_TABLE_SCALING] = {[KIND] = true, [METRICS] = true, [POOL] = true, [X] = true, [SERIES] = true}};
+    [GS_TABLE_COMPARISON] = {[KIND] = true, [ROWS] = true, [METRICS] = true, [BASELINE] = true, [POOL] = true, [INTERVAL] = true,
+                             [STATISTICS] = true, [PUBLISHED] = true},
+    [GS_TABLE_SCALING] = {[KIND] = true, [METRICS] = true, [POOL] = true, [X] = true, [SERIES] = true, [INTERVAL] = true}};
 static const char *const kind_names[] = {"comparison", "scaling"};
+const char *const gs_interval_names[GS_INTERVAL_COUNT] = {"t", "bca", "percentile"};
+const char *const gs_extra_names[GS_EXTRA_COUNT] = {"median", "iqm", "min", "max"};
 
 /* A list of keys; seed has its own role: tables aggregate over it. */
 int gs_read_keys(const gs_reader *r, const gs_node *n, const char *what, gs_key **keys, int *count)
@@ -91,6 +95,62 @@ static int read_x(const gs_reader *r, const gs_node *n, gs_table_spec *t)
     return gs_fail(r, n->where, "x: %s is not a number; name a key such as ffn.width", text);
 }
 
+static int read_extras(const gs_reader *r, const gs_node *n, gs_table_spec *t)
+{
+    if (gs_read_list(r, n, "statistics")) return -1;
+    for (int i = 0; i < n->count; i++) {
+        int which;
+        if (gs_read_choice(r, n->items[i], "statistics", gs_extra_names, GS_EXTRA_COUNT, &which)) return -1;
+        if (t->extras >> which & 1)
+            return gs_fail(r, n->items[i]->where, "statistics: %s is there twice; remove one", gs_extra_names[which]);
+        t->extras |= UINT32_C(1) << which;
+    }
+    return 0;
+}
+
+/* -- published ----------------------------------------------------------------------------------------------- */
+
+enum { WHERE, METRIC, MEAN, SD, SEEDS, SOURCE, PUBLISHED_COUNT };
+
+static int read_numbers(const gs_reader *r, const gs_node *n, const gs_node *const *found, gs_published *p)
+{
+    int64_t seeds = 0;
+    if (gs_read_real(r, found[MEAN], "mean", &p->mean)) return -1;
+    if (!found[SD] != !found[SEEDS]) return gs_fail(r, n->where, "published: give both sd and n, or neither");
+    if (!found[SD]) return 0;
+    if (gs_read_real(r, found[SD], "sd", &p->sd) || gs_read_whole(r, found[SEEDS], "n", 2, 1000000, &seeds)) return -1;
+    if (p->sd < 0) return gs_fail(r, found[SD]->where, "sd must be 0 or more");
+    p->n = (int)seeds;
+    return 0;
+}
+
+static int read_one_published(const gs_reader *r, const gs_node *n, const gs_table_spec *t, gs_published *p)
+{
+    static const char *const names[PUBLISHED_COUNT] = {"where", "metric", "mean", "sd", "n", "source"};
+    const gs_node *found[PUBLISHED_COUNT];
+    const char *text;
+    p->where = n->where;
+    if (gs_read_options(r, n, "published", names, PUBLISHED_COUNT, found)) return -1;
+    if (!found[WHERE] || !found[METRIC] || !found[MEAN]) return gs_fail(r, n->where, "published: each entry needs where, metric and mean");
+    if (gs_read_selector(r, found[WHERE], "where", &p->row) || gs_read_text(r, found[METRIC], "metric", &text)) return -1;
+    int at = 0;
+    while (at < t->metric_count && strcmp(t->metrics[at], text)) at++;
+    if (at == t->metric_count) return gs_fail(r, found[METRIC]->where, "published: the table does not list the metric %.100s", text);
+    p->metric = gs_text("%s", text);
+    if (found[SOURCE] && gs_read_text(r, found[SOURCE], "source", &text)) return -1;
+    if (found[SOURCE]) p->source = gs_text("%s", text);
+    return read_numbers(r, n, found, p);
+}
+
+static int read_published(const gs_reader *r, const gs_node *n, gs_table_spec *t)
+{
+    if (gs_read_list(r, n, "published")) return -1;
+    t->published = gs_alloc((size_t)n->count + 1, sizeof *t->published);
+    for (int i = 0; i < n->count; i++)
+        if (read_one_published(r, n->items[i], t, &t->published[t->published_count++])) return -1;
+    return 0;
+}
+
 static int read_parts(const gs_reader *r, const gs_node *const *found, gs_table_spec *t)
 {
     if (read_metrics(r, found[METRICS], t)) return -1;
@@ -98,6 +158,11 @@ static int read_parts(const gs_reader *r, const gs_node *const *found, gs_table_
     if (found[SERIES] && gs_read_keys(r, found[SERIES], "series", &t->rows, &t->row_count)) return -1;
     if (found[X] && read_x(r, found[X], t)) return -1;
     if (found[BASELINE] && gs_read_selector(r, found[BASELINE], "baseline", &t->baseline)) return -1;
+    int interval = GS_INTERVAL_T;
+    if (found[INTERVAL] && gs_read_choice(r, found[INTERVAL], "interval", gs_interval_names, GS_INTERVAL_COUNT, &interval)) return -1;
+    t->interval = (gs_interval_kind)interval;
+    if (found[STATISTICS] && read_extras(r, found[STATISTICS], t)) return -1;
+    if (found[PUBLISHED] && read_published(r, found[PUBLISHED], t)) return -1;
     return found[POOL] ? gs_read_keys(r, found[POOL], "pool", &t->pool, &t->pool_count) : 0;
 }
 
@@ -127,6 +192,13 @@ int gs_part_tables(const gs_reader *r, const gs_node *n, gs_spec *s)
     s->tables = gs_alloc((size_t)n->count + 1, sizeof *s->tables);
     for (int i = 0; i < n->count; i++)
         if (read_table(r, &n->keys[i], n->items[i], &s->tables[s->table_count++])) return -1;
+    for (int i = 0; i < s->table_count; i++)
+        for (int j = 0; j < s->table_count; j++) {
+            size_t length = strlen(s->tables[j].name);
+            if (!strncmp(s->tables[i].name, s->tables[j].name, length) && !strcmp(s->tables[i].name + length, "_matching"))
+                return gs_fail(r, s->tables[i].where, "the table %s is made beside %s; give this one another name", s->tables[i].name,
+                               s->tables[j].name);
+        }
     return 0;
 }
 
@@ -138,6 +210,12 @@ void gs_table_spec_free(gs_table_spec *t)
     free(t->pool);
     free(t->name);
     gs_selector_free(&t->baseline);
+    for (int i = 0; i < t->published_count; i++) {
+        gs_selector_free(&t->published[i].row);
+        free(t->published[i].metric);
+        free(t->published[i].source);
+    }
+    free(t->published);
 }
 
 /* -- budget ------------------------------------------------------------------------------------------------ */

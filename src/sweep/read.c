@@ -78,7 +78,7 @@ int gs_read_text(const gs_reader *r, const gs_node *n, const char *what, const c
     return *n->text ? 0 : gs_fail(r, n->where, "%s has no value", what);
 }
 
-static int read_number(const gs_reader *r, const gs_node *n, const char *what, double *out)
+int gs_read_real(const gs_reader *r, const gs_node *n, const char *what, double *out)
 {
     const char *text;
     char *end, shown[72];
@@ -90,14 +90,14 @@ static int read_number(const gs_reader *r, const gs_node *n, const char *what, d
 
 int gs_read_positive(const gs_reader *r, const gs_node *n, const char *what, double *out)
 {
-    if (read_number(r, n, what, out)) return -1;
+    if (gs_read_real(r, n, what, out)) return -1;
     return *out > 0 ? 0 : gs_fail(r, n->where, "%s must be more than 0", what);
 }
 
 int gs_read_whole(const gs_reader *r, const gs_node *n, const char *what, int64_t low, int64_t high, int64_t *out)
 {
     double x;
-    if (read_number(r, n, what, &x)) return -1;
+    if (gs_read_real(r, n, what, &x)) return -1;
     if (x != floor(x) || x < (double)low || x > (double)high)
         return gs_fail(r, n->where, "%s must be a whole number from %" PRId64 " to %" PRId64, what, low, high);
     *out = (int64_t)x;

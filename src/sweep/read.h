@@ -17,6 +17,7 @@ int gs_read_map(const gs_reader *r, const gs_node *n, const char *what);
 int gs_read_list(const gs_reader *r, const gs_node *n, const char *what);
 /* The text of a scalar, borrowed. */
 int gs_read_text(const gs_reader *r, const gs_node *n, const char *what, const char **out);
+int gs_read_real(const gs_reader *r, const gs_node *n, const char *what, double *out); /* finite */
 int gs_read_positive(const gs_reader *r, const gs_node *n, const char *what, double *out);
 int gs_read_whole(const gs_reader *r, const gs_node *n, const char *what, int64_t low, int64_t high, int64_t *out);
 /* A word of a list -> its index. */

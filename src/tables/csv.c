@@ -30,7 +30,7 @@ static void add_names(const gs_column *c, gs_buf *out)
         add_name(c, "", true, out);
         return;
     }
-    add_name(c, c->change ? "" : "mean", true, out);
+    add_name(c, c->change ? "" : c->centre ? c->centre : "mean", true, out);
     const char *parts[] = {c->spread, "low", "high"};
     for (int k = 0; k < 3; k++) gs_buf_add(out, ","), add_name(c, parts[k], true, out);
     gs_buf_add(out, ","), add_name(c, "n", false, out);

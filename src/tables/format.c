@@ -33,7 +33,8 @@ static void add_estimate(const gs_column *c, const gs_estimate *e, const char *p
         gs_buf_add(out, " [");
         add_number(c, e->interval.low, out);
         gs_buf_add(out, ", ");
-        add_number(c, e->interval.high, out);
+        if (isnan(e->interval.high)) gs_buf_add(out, "%s", dash); /* of a median: not reached */
+        else add_number(c, e->interval.high, out);
         gs_buf_add(out, "]");
     }
     if (e->n < e->of) gs_buf_add(out, " (%d of %d)", e->n, e->of);

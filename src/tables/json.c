@@ -22,7 +22,7 @@ static void add_real(double x, gs_buf *out)
 
 static void add_estimate(const gs_column *c, const gs_estimate *e, gs_buf *out)
 {
-    gs_buf_add(out, "{\"mean\": "), add_real(e->mean, out);
+    gs_buf_add(out, "{\"%s\": ", c->centre ? c->centre : "mean"), add_real(e->mean, out);
     gs_buf_add(out, ", \"%s\": ", c->spread), add_real(e->spread, out);
     gs_buf_add(out, ", \"low\": "), add_real(e->interval.low, out);
     gs_buf_add(out, ", \"high\": "), add_real(e->interval.high, out);

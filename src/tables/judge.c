@@ -70,7 +70,7 @@ static double of_means(const gs_evidence *v, gs_judgement *out)
     bool paired = gs_claim_paired(v->claim);
     out->n = paired ? v->d.n : v->x.n;
     out->m = paired ? 0 : v->y.n;
-    out->estimate = paired ? gs_estimate_of(&v->d, 1) : welch_estimate(&v->x, &v->y);
+    out->estimate = paired ? gs_estimate_of(&v->d, 1, GS_INTERVAL_T) : welch_estimate(&v->x, &v->y);
     gs_test t = shifted(v, 0);
     out->p = t.p;
     if (v->claim->expect == GS_EXPECT_EQUIVALENT) {
@@ -84,23 +84,12 @@ static double of_means(const gs_evidence *v, gs_judgement *out)
     return t.statistic;
 }
 
-gs_estimate gs_restricted_difference(const gs_times *x, const gs_times *y)
-{
-    double tau_x = 0, tau_y = 0, se_x, se_y;
-    for (int i = 0; i < x->n; i++) tau_x = fmax(tau_x, x->x[i].at);
-    for (int i = 0; i < y->n; i++) tau_y = fmax(tau_y, y->x[i].at);
-    double tau = fmin(tau_x, tau_y);
-    double difference = gs_restricted_mean(x->x, x->n, tau, &se_x) - gs_restricted_mean(y->x, y->n, tau, &se_y);
-    double half = gs_normal_quantile(0.975) * sqrt(se_x * se_x + se_y * se_y);
-    return (gs_estimate){difference, NAN, {difference - half, difference + half}, x->n + y->n, x->n + y->n};
-}
-
 /* z is positive when compare is there earlier, which makes its times less. */
 static double of_times(const gs_evidence *v, gs_judgement *out)
 {
     gs_test t = gs_log_rank(v->tx.x, v->tx.n, v->ty.x, v->ty.n);
     out->p = t.p;
-    out->estimate = gs_restricted_difference(&v->tx, &v->ty);
+    out->estimate = gs_times_difference(&v->tx, &v->ty);
     out->sign = (t.statistic < 0) - (t.statistic > 0);
     name_test(v, t, out->test);
     return t.statistic;

@@ -25,6 +25,5 @@ bool gs_claim_paired(const gs_claim_spec *c); /* the test is of differences on c
 gs_judgement gs_judge(const gs_evidence *v, int family);
 gs_verdict gs_verdict_of(const gs_claim_spec *c, const gs_judgement *j);
 /* seeds_needed.c: for power 0.8 at level 0.05/family with the sds that were seen, and their difference (equivalent: no difference). */
-gs_estimate gs_restricted_difference(const gs_times *x, const gs_times *y); /* means restricted to the shorter of the longest times */
 int gs_seeds_needed(const gs_evidence *v, const gs_judgement *j, double statistic, int family);
 #endif

@@ -345,7 +345,7 @@ static int check_sides(const gs_frame *f, gs_err *e)
     int groups = f->spec->kind == GS_TABLE_CLAIM ? 1 : f->group_count;
     for (int g = 0; g < groups; g++)
         if (check_group(f, g, e)) return -1;
-    return 0;
+    return gs_published_verify(f, e);
 }
 
 int gs_frame_open(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_frame *out, gs_err *e)

@@ -50,13 +50,21 @@ static placed *place_rows(const gs_frame *f, const gs_keyset *series)
 
 /* -- one metric ------------------------------------------------------------------------------------------------- */
 
-static gs_sample group_values(const gs_frame *f, int group, const char *metric)
+/* The row's estimate; its seeds' values, owned by the caller. *censored: some seed never got there. */
+static gs_estimate group_estimate(const gs_frame *f, int group, const gs_shown *m, double scale, gs_sample *values, bool *censored)
 {
     gs_side s;
     gs_side_open(f, group, &s);
-    gs_sample values = gs_sample_values(&s, metric);
+    *values = gs_sample_values(&s, m->metric);
+    gs_estimate out = gs_estimate_of(values, scale, f->spec->interval);
+    if (m->time) {
+        gs_times times = gs_sample_times(&s, m->metric);
+        out = gs_times_median(&times);
+        *censored = *censored || times.reached < times.n;
+        free(times.x);
+    }
     gs_side_close(&s);
-    return values;
+    return out;
 }
 
 static int group_seeds(const gs_frame *f, int group)
@@ -71,19 +79,20 @@ static int group_seeds(const gs_frame *f, int group)
 /* Fills the estimates of a series' rows and its slope, over the single seeds' points, beside each. */
 static void fill_series(gs_table *t, const gs_frame *f, const placed *rows, int first, int count, const gs_shown *m)
 {
-    const char *metric = m->metric;
     int column = m->column;
+    bool censored = false;
     double *x = gs_alloc((size_t)f->all.count + 1, sizeof *x), *y = gs_alloc((size_t)f->all.count + 1, sizeof *y);
-    double scale = gs_metric_find(metric)->probability ? 100 : 1;
+    double scale = m->name.row->probability ? 100 : 1;
     int n = 0, of = 0;
     for (int r = first; r < first + count; r++) {
-        gs_sample s = group_values(f, rows[r].group, metric);
-        *gs_table_cell(t, r, column) = (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = gs_estimate_of(&s, scale)};
+        gs_sample s;
+        gs_estimate e = group_estimate(f, rows[r].group, m, scale, &s, &censored);
+        *gs_table_cell(t, r, column) = (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = e};
         for (int k = 0; k < s.n; k++, n++) x[n] = log_2(rows[r].x), y[n] = s.x[k] * scale;
         of += s.of;
         free(s.x);
     }
-    gs_line line = gs_fit_line(x, y, n);
+    gs_line line = gs_fit_line(x, y, censored ? 0 : n); /* the line of those that got there would be biased */
     gs_estimate slope = {line.slope, line.slope_se, line.slope_interval, n, of};
     for (int r = first; m->change && r < first + count; r++)
         *gs_table_cell(t, r, column + 1) = (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = slope, .again = r > first};
@@ -98,7 +107,8 @@ static void add_columns(gs_table *t, const gs_frame *f, gs_shown *m, int count)
     for (int k = 0; k < count; k++) {
         m[k].column = t->column_count;
         m[k].change = !m[k].beside;
-        gs_table_metric_column(t, &m[k].name, m[k].metric, NULL)->in = m[k].in;
+        gs_column *own = gs_table_metric_column(t, &m[k].name, m[k].metric, NULL);
+        own->in = m[k].in, own->centre = m[k].time ? "median" : NULL;
         if (!m[k].change) continue;
         gs_column *slope = gs_table_metric_column(t, &m[k].name, m[k].metric, "slope");
         char *unit = gs_text("%s%sper doubling", slope->unit, *slope->unit ? " " : "");
@@ -124,6 +134,8 @@ void gs_scaling_make(const gs_frame *f, gs_table *out)
     int count;
     gs_shown *m = gs_shown_metrics(f->spec, &count);
     add_columns(out, f, m, count);
+    bool times = false;
+    for (int k = 0; k < count; k++) times = times || m[k].time;
     gs_table_rows(out, f->group_count);
     for (int r = 0, n; r < f->group_count; r += n) {
         n = series_length(rows, r, f->group_count);
@@ -134,8 +146,9 @@ void gs_scaling_make(const gs_frame *f, gs_table *out)
         gs_table_seed_cells(out, r, f->by.count, f, rows[r].group, group_seeds(f, rows[r].group));
     }
     const char *x = gs_keys[f->spec->x].name;
-    gs_table_note(out, "mean ± sd (n - 1) [95 %% t interval] over seeds. slope: least squares of the single runs against log2 of %s, "
-                       "with its 95 %% t interval (n - 2).", x);
+    gs_table_note(out, "mean ± sd (n - 1) [%s] over seeds. slope: least squares of the single runs against log2 of %s, "
+                       "with its 95 %% t interval (n - 2)%s.",
+                  gs_interval_text(f->spec->interval), x, times ? "; none where a seed never got there" : "");
     if (f->without_x) gs_table_note(out, "Left out, having no %s: %d run%s.", x, f->without_x, f->without_x == 1 ? "" : "s");
     gs_table_common_notes(out, f);
     gs_shown_free(m, count);

@@ -53,6 +53,14 @@ static void add_cell(const gs_table *t, int row, int column, gs_buf *out)
     gs_cell_text(&t->columns[column], &cell, " ± ", "–", out);
 }
 
+/* What the numbers of an estimate's column are. */
+static void add_centre(const gs_table *t, int column, gs_buf *out)
+{
+    const gs_column *c = &t->columns[column];
+    if (c->change) gs_buf_add(out, "%s%s%s", c->brief, *c->unit ? " " : "", c->unit);
+    else gs_buf_add(out, "%s%s", c->centre ? c->centre : "mean ± sd", is_pair(t, column) ? "" : " [95 %]");
+}
+
 /* Owned by the caller. */
 static char *text_of(const gs_table *t, int row, int column)
 {
@@ -63,8 +71,7 @@ static char *text_of(const gs_table *t, int row, int column)
     else if (!c->spread && row == HEAD) add_head(t, column, &out);
     else if (c->spread && !c->change && row == HEAD_ABOVE) add_metric(c, &out);
     else if (c->spread && row == HEAD)
-        gs_buf_add(&out, "%s%s%s", c->change ? c->brief : is_pair(t, column) ? "mean ± sd" : "mean ± sd [95 %]",
-                   c->change && *c->unit ? " " : "", c->change ? c->unit : "");
+        add_centre(t, column, &out);
     return out.text;
 }
 

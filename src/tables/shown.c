@@ -36,6 +36,7 @@ gs_shown *gs_shown_metrics(const gs_table_spec *t, int *count)
     for (int k = 0; k < t->metric_count; k++) {
         gs_shown own = {.metric = t->metrics[k], .in = GS_IN_ALL};
         if (gs_metric_parse(own.metric, &own.name) || has_measure(m, *count, own.metric)) continue;
+        own.time = gs_metric_is_time(&own.name);
         m[(*count)++] = own;
         if (own.name.mode < 0) continue;
         add_beside(t, m, count, &own.name, "clean");

@@ -43,18 +43,18 @@ static step *curve(const gs_time *x, int n, int *count)
     return out;
 }
 
-/* Where a falling curve meets 1/2: value(k) behind step k. */
-static double crossing(const step *s, int count, double side)
+/* Where the curve (side 0), or one of its log-log limits, meets 1/2; last: the longest time. */
+static double crossing(const step *s, int count, double last, double side)
 {
     for (int k = 0; k < count; k++) {
         double share = s[k].share;
-        if (side != 0) { /* a log-log limit: S^exp(+-z se(log(-log S))) */
+        if (side != 0) { /* S^exp(+-z se(log(-log S))) */
             double log_share = share > 0 ? gs_log(share) : 0;
             if (share <= 0 || share >= 1) share = side > 0 ? NAN : share;
             else share = gs_exp(log_share * gs_exp(-side * sqrt(s[k].hazard) / -log_share));
         }
         if (isnan(share)) return NAN;
-        if (fabs(share - 0.5) < 1e-9 && k + 1 < count) return (s[k].at + s[k + 1].at) / 2;
+        if (fabs(share - 0.5) < 1e-9) return (s[k].at + (k + 1 < count ? s[k + 1].at : last)) / 2;
         if (share < 0.5 + 1e-9) return s[k].at;
     }
     return NAN;
@@ -64,8 +64,10 @@ double gs_km_median(const gs_time *x, int n, double level, gs_interval *interval
 {
     int count;
     step *s = curve(x, n, &count);
-    double z = gs_normal_quantile(0.5 + level / 2), median = crossing(s, count, 0);
-    if (interval) *interval = (gs_interval){crossing(s, count, -z), crossing(s, count, z)};
+    double z = gs_normal_quantile(0.5 + level / 2), last = 0;
+    for (int i = 0; i < n; i++) last = x[i].at > last ? x[i].at : last;
+    double median = crossing(s, count, last, 0);
+    if (interval) *interval = (gs_interval){crossing(s, count, last, -z), crossing(s, count, last, z)};
     free(s);
     return median;
 }

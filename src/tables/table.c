@@ -87,10 +87,31 @@ gs_column *gs_table_metric_column(gs_table *t, const gs_metric_name *m, const ch
     return column;
 }
 
-gs_estimate gs_estimate_of(const gs_sample *s, double scale)
+static gs_interval resampled(const gs_sample *s, bool bca)
 {
-    double mean = gs_mean(s->x, s->n) * scale, sd = gs_sd(s->x, s->n) * scale;
-    return (gs_estimate){mean, sd, gs_t_interval(mean, sd, s->n, 0.95), s->n, s->of};
+    int32_t *indices = gs_alloc((size_t)s->n * GS_BOOTSTRAP_DRAWS + 1, sizeof *indices);
+    gs_bootstrap_indices(s->n, GS_BOOTSTRAP_DRAWS, indices);
+    gs_interval out = gs_bootstrap(s->x, s->n, gs_mean, indices, GS_BOOTSTRAP_DRAWS, bca, 0.95);
+    free(indices);
+    return out;
+}
+
+gs_estimate gs_estimate_of(const gs_sample *s, double scale, gs_interval_kind interval)
+{
+    double mean = gs_mean(s->x, s->n), sd = gs_sd(s->x, s->n);
+    gs_interval i = gs_t_interval(mean * scale, sd * scale, s->n, 0.95);
+    if (interval != GS_INTERVAL_T && s->n > 1) {
+        i = resampled(s, interval == GS_INTERVAL_BCA);
+        i.low *= scale, i.high *= scale;
+    }
+    return (gs_estimate){mean * scale, sd * scale, i, s->n, s->of};
+}
+
+const char *gs_interval_text(gs_interval_kind interval)
+{
+    static const char *const texts[GS_INTERVAL_COUNT] = {"95 % t interval", "95 % BCa bootstrap interval, 10,000 draws",
+                                                         "95 % percentile bootstrap interval, 10,000 draws"};
+    return texts[interval];
 }
 
 void gs_table_seed_columns(gs_table *t)
@@ -138,11 +159,17 @@ static void note_pool(gs_table *t, const gs_frame *f)
 
 static void note_censored(gs_table *t)
 {
-    for (size_t k = 0; k < (size_t)t->row_count * (size_t)t->column_count; k++)
-        if (t->cells[k].kind == GS_CELL_ESTIMATE && t->cells[k].estimate.n < t->cells[k].estimate.of) {
-            gs_table_note(t, "(k of n): only k of the n seeds have the number (never reached, or not there); the mean is over those.");
-            return;
-        }
+    bool missing = false, times = false;
+    for (size_t k = 0; k < (size_t)t->row_count * (size_t)t->column_count; k++) {
+        bool time = t->columns[k % (size_t)t->column_count].centre;
+        times = times || time;
+        missing = missing || (!time && t->cells[k].kind == GS_CELL_ESTIMATE && t->cells[k].estimate.n < t->cells[k].estimate.of);
+    }
+    if (missing) gs_table_note(t, "(k of n): only k of the n seeds have the number; the mean is over those.");
+    if (times)
+        gs_table_note(t, "Steps to a level: Kaplan-Meier median with its log-log limits, and (k of n) seeds that got there; the others are "
+                         "censored at the steps done. Differences of steps are of means restricted to the shorter of the two longest "
+                         "times (normal interval). reached: with Wilson's interval.");
 }
 
 void gs_table_common_notes(gs_table *t, const gs_frame *f)

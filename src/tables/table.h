@@ -117,6 +117,7 @@ typedef struct gs_column {
     int digits;         /* REAL cells: significant digits in md and tex; 0: all */
     bool change;        /* a difference or a slope: printed with its sign, without its spread */
     const char *spread; /* "sd" or "se"; NULL: the cells are no estimates */
+    const char *centre; /* what the estimate is, where it is no mean: "median" */
     unsigned in;        /* mask of GS_IN */
 } gs_column;
 typedef struct gs_cell {
@@ -156,13 +157,26 @@ typedef struct gs_shown {
     gs_metric_name name;
     bool beside;
     bool change; /* a second column: the difference, or the slope */
+    bool time;   /* a milestone, which may be censored */
     unsigned in;
-    int column; /* of the estimate; the second follows */
+    int column; /* of the estimate; the second follows, then more statistics, then what was published */
 } gs_shown;
 gs_shown *gs_shown_metrics(const gs_table_spec *t, int *count); /* owned by the caller: gs_shown_free */
 void gs_shown_free(gs_shown *m, int count);
+/* times.c: a milestone's Kaplan-Meier median with how many got there, the share that did, and the difference of restricted means. */
+gs_estimate gs_times_median(const gs_times *x);
+gs_estimate gs_times_share(const gs_times *x); /* in percent, with Wilson's interval */
+gs_estimate gs_times_difference(const gs_times *x, const gs_times *y); /* restricted to the shorter of the longest times */
+/* published.c: columns of what a table's spec says was published, and our difference from it. */
+bool gs_published_any(const gs_table_spec *t, const char *metric);
+void gs_published_columns(gs_table *t, const gs_metric_name *m, const char *metric);
+void gs_published_cells(gs_table *t, int row, int column, const gs_frame *f, int group, const gs_shown *m, const gs_sample *ours);
+int gs_published_verify(const gs_frame *f, gs_err *e); /* each entry has a row, and no row two */
+/* matching.c: what the rows of a comparison have besides their keys, against the baseline. */
+void gs_matching_make(const gs_frame *f, gs_table *out);
 gs_column *gs_table_metric_column(gs_table *t, const gs_metric_name *m, const char *metric, const char *change);
-gs_estimate gs_estimate_of(const gs_sample *s, double scale);
+gs_estimate gs_estimate_of(const gs_sample *s, double scale, gs_interval_kind interval);
+const char *gs_interval_text(gs_interval_kind interval); /* "95 % t interval", for the notes */
 void gs_table_seed_columns(gs_table *t);
 void gs_table_seed_cells(gs_table *t, int row, int first, const gs_frame *f, int group, int seeds);
 void gs_table_common_notes(gs_table *t, const gs_frame *f);
@@ -193,9 +207,10 @@ void gs_head_text(const gs_column *c, gs_buf *out);
 void gs_cell_text(const gs_column *c, const gs_cell *cell, const char *plus_minus, const char *dash, gs_buf *out);
 void gs_csv_field(const char *text, gs_buf *out); /* RFC 4180: quoted where it must be */
 
-/* write.c: one table of a sweep; *built is false when --set left it without runs. */
+/* write.c: one table of a sweep; *built is false when --set left it without runs. matching (may be NULL): the one beside it, where there
+ * is a baseline. */
 int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built,
-                  gs_err *e);
+                  gs_table *matching, gs_err *e);
 /* The table of a sweep that names none: all varying keys but the seed, clean accuracy and the ablations of whole sites. */
 gs_table_spec gs_table_default(const gs_grid *g, const gs_point *points, int count);
 void gs_table_default_free(gs_table_spec *t);

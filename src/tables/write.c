@@ -5,7 +5,7 @@
 #include "tables/table.h"
 
 int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built,
-                  gs_err *e)
+                  gs_table *matching, gs_err *e)
 {
     gs_frame f;
     *built = false;
@@ -14,6 +14,7 @@ int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *p
     if (result == 0 && f.group_count) {
         if (t->kind == GS_TABLE_SCALING) gs_scaling_make(&f, out);
         else gs_comparison_make(&f, out);
+        if (matching && f.baseline.count) gs_matching_make(&f, matching);
         *built = true;
     }
     gs_frame_close(&f);
@@ -117,11 +118,12 @@ typedef struct asked {
     int count, claim_count;
 } asked;
 
+/* tables: those of the specs, the claims', then the matching ones, whose name is NULL where there is none. */
 static int make_all(const gs_context *c, const asked *a, const gs_point *points, int count, gs_table *tables, bool *built, gs_buf *skipped,
                     gs_err *e)
 {
     for (int k = 0; k < a->count; k++)
-        if (gs_table_make(c, &a->specs[k], points, count, &tables[k], &built[k], e)) return -1;
+        if (gs_table_make(c, &a->specs[k], points, count, &tables[k], &built[k], &tables[a->count + 1 + k], e)) return -1;
     if (!a->claim_count) return 0;
     return gs_claims_make(c, a->claims, a->claim_count, points, count, &tables[a->count], &built[a->count], skipped, e);
 }
@@ -129,7 +131,7 @@ static int make_all(const gs_context *c, const asked *a, const gs_point *points,
 /* All tables are made before the first one is written. */
 static int write_tables(const char *dir, const gs_context *c, const asked *a, const gs_point *points, int count, gs_buf *screen, gs_err *e)
 {
-    gs_table *tables = gs_alloc((size_t)a->count + 1, sizeof *tables);
+    gs_table *tables = gs_alloc(2 * (size_t)a->count + 1, sizeof *tables);
     bool *built = gs_alloc((size_t)a->count + 1, sizeof *built);
     gs_buf skipped = {0};
     int result = make_all(c, a, points, count, tables, built, &skipped, e);
@@ -140,8 +142,10 @@ static int write_tables(const char *dir, const gs_context *c, const asked *a, co
         if (built[k]) gs_table_screen(&tables[k], screen);
         else if (k < a->count) gs_buf_add(screen, "Table %s is left out: --set left it no runs.\n", a->specs[k].name);
     }
+    for (int k = a->count + 1; result == 0 && k <= 2 * a->count; k++)
+        if (tables[k].name) result = write_table(dir, &tables[k], e);
     if (result == 0 && skipped.length) gs_buf_add(screen, "\n%s", skipped.text);
-    for (int k = 0; k <= a->count; k++) gs_table_close(&tables[k]);
+    for (int k = 0; k <= 2 * a->count; k++) gs_table_close(&tables[k]);
     gs_buf_free(&skipped);
     free(tables);
     free(built);

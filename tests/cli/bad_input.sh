@@ -195,6 +195,17 @@ one 2:17 'budget: bytes must be a whole number from 1 to 1125899906842624' 'budg
 one 2:22 "budget: core_hours: 'ten' is not a number" 'budget: {core_hours: ten}'
 one 2:10 "budget: unknown word 'hours'; there are: core_hours, bytes" 'budget: {hours: 1}'
 
+table='kind: comparison, rows: [ffn.kind], metrics: [final.clean.accuracy]'
+one 2:93 "interval: unknown word 'bootstrap'; there are: t, bca, percentile" "tables: {t: {$table, interval: bootstrap}}"
+one 2:96 "statistics: unknown word 'mode'; there are: median, iqm, min, max" "tables: {t: {$table, statistics: [mode]}}"
+one 2:101 'statistics: iqm is there twice; remove one' "tables: {t: {$table, statistics: [iqm, iqm]}}"
+one 2:95 'published: each entry needs where, metric and mean' "tables: {t: {$table, published: [{mean: 1}]}}"
+one 2:95 'published: give both sd and n, or neither' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: 1, sd: 2}]}}"
+one 2:128 'published: the table does not list the metric final.clean.loss' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.loss, mean: 1}]}}"
+one 2:156 "mean: 'x' is not a number" "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: x}]}}"
+one 2:95 'table t: `where` of this published number fits no row. Name the keys of one.' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: 1}]}}"
+one 2:86 'the table t_matching is made beside t; give this one another name' "tables: {t: {$table},   t_matching: {$table}}"
+
 # -- claims -----------------------------------------------------------------------------------------------------
 
 claim='metric: final.clean.accuracy, compare: {ffn.kind: moe}, against: {ffn.kind: dense}'

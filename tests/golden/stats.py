@@ -186,8 +186,9 @@ def main():
 
     print(f"static const gs_time times_x[] = {{{', '.join(f'{{{a}, {str(bool(b)).lower()}}}' for a, b in TIMES_X)}}};")
     print(f"static const gs_time times_y[] = {{{', '.join(f'{{{a}, {str(bool(b)).lower()}}}' for a, b in TIMES_Y)}}};")
+    half = [(4000, 1), (5000, 1), (40000, 0), (40000, 0)]
     four = [(1, 1), (2, 1), (3, 1), (4, 1)]
-    row("km", medians(TIMES_X) + medians(TIMES_Y) + medians(TIMES_X[:4] + [(5, 0)] * 5) + medians(four))
+    row("km", medians(TIMES_X) + medians(TIMES_Y) + medians(TIMES_X[:4] + [(5, 0)] * 5) + medians(four) + medians(half))
     chi2, excess = log_rank()
     row("log_rank", [np.sign(excess) * np.sqrt(chi2), stats.chi2.sf(chi2, 1)])
     row("restricted", restricted(TIMES_X, 40000) + restricted(TIMES_Y, 40000) + restricted(TIMES_Y, 26000))

@@ -104,7 +104,7 @@ static inline gs_table make_table(const world *w, const gs_table_spec *t)
     gs_err e;
     gs_table table = {0};
     bool built;
-    if (gs_table_make(&w->context, t, w->points, w->grid.count, &table, &built, &e)) fail_msg("%s", e.text);
+    if (gs_table_make(&w->context, t, w->points, w->grid.count, &table, &built, NULL, &e)) fail_msg("%s", e.text);
     assert_true(built);
     return table;
 }

@@ -347,6 +347,8 @@ static void survival(void **state)
     km_is(times_y, 7, km + 3);
     km_is(short_x, 9, km + 6);
     km_is(four, 4, km + 9);
+    const gs_time half[] = {{4000, true}, {40000, false}, {5000, true}, {40000, false}};
+    km_is(half, 4, km + 12);
     assert_true(isnan(gs_km_median(never, 3, 0.95, NULL)));
     double se;
     same(gs_restricted_mean(times_x, 6, 40000, &se), restricted[0]);

@@ -466,7 +466,7 @@ static void check_file(const char *path, int want, const char *params)
     assert_string_equal(b.text, params);
     int tables;
     gs_spec_tables(s, &tables);
-    assert_int_equal(tables, 1);
+    assert_true(tables >= 1);
     gs_buf_free(&b);
     gs_grid_close(&g);
     gs_spec_close(&s);
@@ -478,10 +478,10 @@ static void sweeps_of_the_repository(void **state)
     (void)state;
     check_file("sweeps/quickstart.yaml", 18, "58496 58048 33728 58944 58944 58944");
     check_file("sweeps/paper/headline.yaml", 30, "58496 58048 33728 58944 58944 58944");
-    check_file("sweeps/paper/modular_matched.yaml", 35, "226944 225792 128256 227840 226304 227840 226304");
+    check_file("sweeps/paper/modular_matched.yaml", 40, "226944 225792 128256 227840 226304 617984 227840 226304");
     check_file("sweeps/paper/modular_width.yaml", 30, "64320 226944 847104 64768 227840 848896");
-    check_file("sweeps/paper/histogram_matched.yaml", 20, "204032 202880 204928 203392");
-    check_file("sweeps/paper/histogram_width.yaml", 40, "30432 52864 204032 801280 30768 53312 204928 803072");
+    check_file("sweeps/paper/histogram_matched.yaml", 18, "204032 202880 268928 204928 203392 595072");
+    check_file("sweeps/paper/histogram_width.yaml", 18, "30432 52864 204032 30768 53312 204928");
 }
 
 static void the_name_is_the_file_without_one(void **state)

@@ -158,19 +158,110 @@ static void a_censored_metric_says_how_many(void **state)
     world w;
     three_arms(&w);
     gs_metrics_set(&w.metrics[0], 4000, "curve.clean.steps_to_99");
+    for (int i = 0; i < 6; i++) gs_metrics_set(&w.metrics[i], 40000, "final.clean.step");
     gs_table_spec t = comparison(2, kind_width, steps, 1);
     accepted(&w, &t);
     gs_table table = make_table(&w, &t);
     const gs_estimate *e = estimate(&table, 0, steps[0]);
-    is_near(e->mean, 4000);
+    is_near(e->mean, 22000); /* Kaplan-Meier: the curve is 1/2 from 4000 to 40000 */
     assert_int_equal(e->n, 1);
     assert_int_equal(e->of, 2);
     assert_true(isnan(estimate(&table, 1, steps[0])->mean));
     gs_buf text = {0};
     gs_cell_text(&table.columns[8], gs_table_cell(&table, 0, 8), " ± ", "-", &text);
-    assert_string_equal(text.text, "4000 (1 of 2)");
+    assert_string_equal(text.text, "22000 [4000, -] (1 of 2)");
     gs_buf_free(&text);
     gs_table_close(&table);
+    close_world(&w);
+}
+
+static const gs_cell *cell_of(const gs_table *t, int row, const char *column)
+{
+    for (int c = 0; c < t->column_count; c++)
+        if (!strcmp(t->columns[c].name, column)) return &t->cells[row * t->column_count + c];
+    fail_msg("there is no column %s", column);
+    return NULL;
+}
+
+static void more_statistics(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w);
+    static const double x[] = {0.5, 0.25, 0.375, 1, 0.875};
+    for (int seed = 0; seed < 5; seed++) add_run(&w, GS_FFN_DENSE, 256, seed), measure(&w, seed, 1, x[seed]);
+    find_varying(&w);
+    gs_table_spec t = comparison(1, kind_key, zero_metric, 1);
+    t.extras = 1u << GS_EXTRA_MEDIAN | 1u << GS_EXTRA_IQM | 1u << GS_EXTRA_MIN | 1u << GS_EXTRA_MAX;
+    t.interval = GS_INTERVAL_BCA;
+    gs_table table = make_table(&w, &t);
+    is_near(cell_of(&table, 0, "final.zero_ffn.accuracy median")->r, 50);
+    is_near(cell_of(&table, 0, "final.zero_ffn.accuracy iqm")->r, 175.0 / 3);
+    is_near(cell_of(&table, 0, "final.zero_ffn.accuracy min")->r, 25);
+    is_near(cell_of(&table, 0, "final.zero_ffn.accuracy max")->r, 100);
+    static int32_t indices[5 * GS_BOOTSTRAP_DRAWS];
+    gs_bootstrap_indices(5, GS_BOOTSTRAP_DRAWS, indices);
+    gs_interval want = gs_bootstrap(x, 5, gs_mean, indices, GS_BOOTSTRAP_DRAWS, true, 0.95);
+    is_near(estimate(&table, 0, "final.zero_ffn.accuracy")->interval.low, 100 * want.low);
+    is_near(estimate(&table, 0, "final.zero_ffn.accuracy")->interval.high, 100 * want.high);
+    assert_true(want.low > 0.3 && want.low < 0.45 && want.high > 0.75 && want.high < 0.95);
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+static void published_numbers(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    gs_published p[] = {{.row = {1, moe_term, {0}}, .metric = zero_metric[0], .mean = 0.443, .sd = 0.125, .n = 5, .where = {20, 5}},
+                        {.row = {2, dense_256, {0}}, .metric = zero_metric[0], .mean = 0.5, .where = {21, 5}}};
+    gs_table_spec t = against_dense(2, kind_width);
+    t.published = p, t.published_count = 2;
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    const gs_estimate *theirs = estimate(&table, 2, "final.zero_ffn.accuracy published");
+    is_near(theirs->mean, 44.3);
+    is_near(theirs->spread, 12.5 * sqrt(1.25)); /* of n - 1 */
+    is_near(estimate(&table, 2, "final.zero_ffn.accuracy ours - published")->mean, 43.75 - 44.3);
+    double own = 0.125 / sqrt(2) / sqrt(2); /* the se of 0.5 and 0.375 */
+    is_near(cell_of(&table, 2, "final.zero_ffn.accuracy z")->r, (0.4375 - 0.443) / sqrt(own * own + 0.125 * 0.125 / 4));
+    is_near(estimate(&table, 0, "final.zero_ffn.accuracy ours - published")->mean, 18.75 - 50);
+    assert_int_equal(cell_of(&table, 0, "final.zero_ffn.accuracy z")->kind, GS_CELL_NONE); /* no sd was published */
+    assert_int_equal(cell_of(&table, 1, "final.zero_ffn.accuracy published")->kind, GS_CELL_NONE);
+    gs_table_close(&table);
+    p[1].row = (gs_selector){1, width_999_term, {0}};
+    refused(&w, &t, "s.yaml:21:5: table t: `where` of this published number fits no row. Name the keys of one.");
+    p[1].row = p[0].row;
+    refused(&w, &t, "s.yaml:21:5: table t: `published` has this metric of a row twice. Remove one, or name more keys in `where`.");
+    close_world(&w);
+}
+
+static void matching_is_audited(void **state)
+{
+    (void)state;
+    world w;
+    three_arms(&w);
+    for (int i = 0; i < w.grid.count; i++) w.counts[i].params_embedding = 600;
+    w.configs[4].v[GS_TRAIN_LR].r = w.configs[5].v[GS_TRAIN_LR].r = 0.01; /* the moe arm has another rate, which no row shows */
+    find_varying(&w);
+    gs_table_spec t = against_dense(2, kind_width);
+    static gs_key rate[] = {GS_TRAIN_LR};
+    t.pool = rate, t.pool_count = 1;
+    gs_table table = {0}, matching = {0};
+    gs_err e;
+    bool built;
+    if (gs_table_make(&w.context, &t, w.points, w.grid.count, &table, &built, &matching, &e)) fail_msg("%s", e.text);
+    assert_string_equal(matching.name, "t_matching");
+    is_near(cell_of(&matching, 1, "params_total mismatch")->r, 100.0 * (18000 - 26600) / 26600);
+    is_near(cell_of(&matching, 1, "params_total without embeddings mismatch")->r, 100.0 * (18000 - 26600) / 26000);
+    assert_int_equal(cell_of(&matching, 1, "params_active without embeddings")->i, 1000 + 50 * 170 - 600);
+    is_near(cell_of(&matching, 1, "match mismatch")->r, -0.1);
+    assert_int_equal(cell_of(&matching, 0, "differs (row / baseline)")->kind, GS_CELL_NONE);
+    const char *differs = cell_of(&matching, 2, "differs (row / baseline)")->text;
+    assert_non_null(strstr(differs, "ffn.experts 4 / –"));
+    assert_non_null(strstr(differs, "train.lr 0.01 / 0.001"));
+    gs_table_close(&table), gs_table_close(&matching);
     close_world(&w);
 }
 
@@ -308,7 +399,7 @@ static void unequal_seeds(void **state)
     gs_err e;
     gs_table table = {0};
     bool built;
-    assert_int_equal(gs_table_make(&w.context, &t, w.points, w.grid.count, &table, &built, &e), -1);
+    assert_int_equal(gs_table_make(&w.context, &t, w.points, w.grid.count, &table, &built, NULL, &e), -1);
     assert_string_equal(e.text, "s.yaml:12:3: table t: row ffn.kind glu, ffn.width 170 has no result for seed 1, which other "
                                 "rows have. Finish or retry those runs, or give --partial, which marks such rows.");
     w.context.partial = true;
@@ -369,7 +460,8 @@ int main(void)
         cmocka_unit_test(rows_must_name_what_varies), cmocka_unit_test(a_baseline_of_several_runs),
         cmocka_unit_test(a_baseline_that_is_not_there), cmocka_unit_test(a_row_without_its_baseline),
         cmocka_unit_test(metrics_that_no_run_gives), cmocka_unit_test(series_and_x),
-        cmocka_unit_test(unequal_seeds), cmocka_unit_test(slope_over_single_runs),
+        cmocka_unit_test(unequal_seeds), cmocka_unit_test(more_statistics), cmocka_unit_test(published_numbers),
+        cmocka_unit_test(matching_is_audited), cmocka_unit_test(slope_over_single_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
