@@ -6,6 +6,7 @@ static const gs_command commands[] = {
     {"run", gs_cmd_run, "train and measure every run of a sweep that is still missing, then print its tables"},
     {"status", gs_cmd_status, "done, failed and left; works while a run is going"},
     {"tables", gs_cmd_tables, "write every table again from the journal"},
+    {"analyze", gs_cmd_analyze, "compare all runs of a task: similarity, map, what explains it; over all ranks"},
     {"show", gs_cmd_show, "one run: config, counts, metrics, curve"},
     {"eval", gs_cmd_eval, "take a checkpoint apart: metrics and ablations"},
     {"keys", gs_cmd_keys, "the manual: configuration keys and metrics"},

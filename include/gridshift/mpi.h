@@ -13,6 +13,8 @@ void gs_mpi_init(int *argc, char ***argv); /* Collective. Installs the hook of g
 /* Collective, right after a gs_mpi_agree: the last call. -> what main returns. On rank 0, when a rank was lost, it does not return: it
  * ends mpirun and this process. */
 int gs_mpi_finish(int code);
+/* Local: leaves at once, from a signal handler too, with the others in a call that cannot end. Rank 0's code becomes the job's. */
+_Noreturn void gs_mpi_leave(int code);
 int gs_mpi_rank(void);
 int gs_mpi_size(void);
 bool gs_mpi_recovers(void); /* Local: was mpirun told --enable-recovery, so that ranks survive the death of one? */

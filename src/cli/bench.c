@@ -93,6 +93,7 @@ static int run_cases(const choice *c)
 
 int gs_cmd_bench(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "analysis")) return gs_bench_analysis(argc - 1, argv + 1);
     if (argc > 1 && !strcmp(argv[1], "dispatch")) return gs_bench_dispatch(argc - 1, argv + 1);
     choice c = {.gemm = "own", .reductions = "on", .runs_text = "5"};
     const gs_option options[] = {{"case", 0, GS_OPTION_TEXT, &c.only, "NAME", "only this case"},
@@ -104,7 +105,8 @@ int gs_cmd_bench(int argc, char **argv)
                                  {0}};
     const gs_usage usage = {"bench [options]",
                             "Trains steps of named cases on one core, interleaved with a loop of multiply-adds, and prints both. "
-                            "`gridshift bench dispatch` measures the master, the workers and the journal instead.",
+                            "`gridshift bench dispatch` measures the master, the workers and the journal instead,\n"
+                            "`gridshift bench analysis` ScaLAPACK against LAPACK.",
                             options, 0, 0};
     const char *operands[1];
     int code;

@@ -3,6 +3,7 @@
 #define CLI_BENCH_H
 #include "cli/cli.h"
 
+int gs_bench_analysis(int argc, char **argv); /* collective under mpirun */
 int gs_bench_dispatch(int argc, char **argv); /* collective under mpirun */
 
 /* Median, least and largest of n values, which are sorted in place; n > 0. */

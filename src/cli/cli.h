@@ -33,6 +33,7 @@ int gs_cmd_plan(int argc, char **argv);
 int gs_cmd_run(int argc, char **argv); /* collective under mpirun or srun */
 int gs_cmd_status(int argc, char **argv);
 int gs_cmd_tables(int argc, char **argv);
+int gs_cmd_analyze(int argc, char **argv); /* collective under mpirun or srun */
 int gs_cmd_show(int argc, char **argv);
 int gs_cmd_eval(int argc, char **argv);
 int gs_cmd_keys(int argc, char **argv);

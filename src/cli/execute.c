@@ -5,6 +5,7 @@
 
 #include "checkpoint.h"
 #include "cli.h"
+#include "gridshift/analysis.h"
 #include "gridshift/probe.h"
 #include "snapshot.h"
 
@@ -109,6 +110,14 @@ static int write_routes(job *j, gs_err *e)
     return 0;
 }
 
+static int write_features(const char *folder, const gs_training *t, gs_err *e)
+{
+    char *path = gs_text("%s/features.safetensors", folder);
+    int failed = gs_features_write(path, t->pass, t->step, e);
+    free(path);
+    return failed;
+}
+
 static int write_run(const char *folder, const gs_training *t, gs_err *e)
 {
     if (gs_folder_make(folder, e)) return -1;
@@ -117,6 +126,7 @@ static int write_run(const char *folder, const gs_training *t, gs_err *e)
     char *curve = gs_curve_csv(t);
     int failed = write_text(folder, "curve.csv", curve, e);
     free(curve);
+    if (!failed && !t->diverged && gs_is(&t->config, GS_ANALYSIS_FEATURES, 1)) failed = write_features(folder, t, e);
     if (failed || !gs_is(&t->config, GS_TRAIN_SAVE, 1)) return failed;
     if (t->best_step && write_model(folder, "model.best.safetensors", t, t->best, t->best_step, e)) return -1;
     return write_model(folder, "model.safetensors", t, t->model->param, t->step, e);

@@ -1,6 +1,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "cli/analyze.h"
 #include "cli/cli.h"
 
 typedef struct totals {
@@ -163,12 +164,16 @@ int gs_cmd_plan(int argc, char **argv)
     const char *dir = NULL, *sweep;
     const char *simulate = NULL;
     bool csv = false, json = false, partial = false;
+    const char *analyze = NULL;
+    int ranks = 0;
     const gs_option options[] = {
         {"output", 'o', GS_OPTION_TEXT, &dir, "DIR", "the folder whose journal says what is done (default: runs/NAME)"},
         {"set", 0, GS_OPTION_SETS, &sets, "KEY=V[,V]", "replace a default, or keep only these values of a listed axis; may be repeated"},
         {"partial", 0, GS_OPTION_FLAG, &partial, NULL, "accept unequal sets of seeds, as `run --partial` does"},
         {"csv", 0, GS_OPTION_FLAG, &csv, NULL, "as csv, the same as DIR/plan.csv"},
         {"json", 0, GS_OPTION_FLAG, &json, NULL, "as json"},
+        {"analyze", 0, GS_OPTION_TEXT, &analyze, "RANKS",
+         "instead: memory and work of the analyses on each of so many ranks; refuses what does not fit"},
         {"simulate", 0, GS_OPTION_TEXT, &simulate, "workers=N[,...]",
          "how long that many workers would take, how busy they and the master would be; see `gridshift plan --simulate help`"},
         {0}};
@@ -180,10 +185,14 @@ int gs_cmd_plan(int argc, char **argv)
     gs_simulation simulation;
     if (!gs_cli_parse(&usage, argc, argv, &sweep, &code) || !gs_simulation_parse(simulate, &simulation, &code))
         return code;
+    if (analyze && !gs_cli_int("analyze", analyze, 1, &ranks))
+        return GS_EXIT_INPUT;
     code = gs_session_read(&s, sweep, &sets, partial, &e);
     char *folder = code ? NULL : dir ? gs_text("%s", dir) : gs_text("runs/%s", gs_spec_name(s.spec));
     code = code || gs_session_plan(&s, folder, false, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
-    if (!code && simulate)
+    if (!code && analyze)
+        code = gs_analysis_print(&s, ranks, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
+    else if (!code && simulate)
         gs_simulation_print(&simulation, s.plan, json);
     else if (!code)
         (csv ? print_csv : json ? print_json : print_text)(&s);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/analyze.h"
 #include "cli/run.h"
 #include "gridshift/linalg.h"
 
@@ -101,6 +102,13 @@ static int check_folder(const char *dir, const gs_spec *spec, gs_err *e)
     return code;
 }
 
+/* The most that the analysis after the runs can have. */
+static int ranks_of(const gs_run_options *o)
+{
+    if (gs_mpi_launched()) return gs_mpi_size();
+    return (o->np < 0 ? gs_launch_cores() : o->np) + 1;
+}
+
 static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
 {
     if (gs_session_read(s, o->sweep, &o->sets, o->partial, e))
@@ -112,6 +120,8 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
     if (check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
         return -1;
     if (gs_plan_within(s->plan, s->grid, s->spec, e)) /* the budget is of the whole sweep */
+        return -1;
+    if (gs_analysis_check(s, ranks_of(o), e))
         return -1;
     if (o->shards)
         gs_plan_share(s->plan, o->shard, o->shards);
@@ -160,6 +170,17 @@ static bool work(const gs_protection *p, bool isolate)
     return gs_worker(&(gs_worker_calls){&execute, isolate ? gs_job_isolate : gs_job_execute, gs_stop_ask, gs_stop_polls}, p);
 }
 
+/* What follows the last run, with all ranks. code: of the runs, the same on every rank; s is planned on rank 0. */
+static int analyze(int code, const gs_run_options *o, const gs_session *s)
+{
+    bool first = gs_mpi_rank() == 0;
+    if (code != GS_EXIT_FINE && code != GS_EXIT_FAILED) return code;
+    if (!gs_mpi_agree(first && !o->shards && gs_analysis_wanted(s, o->dir, false))) return code;
+    const gs_analysis_options options = {GS_ANALYSIS_LIMIT_S, o->quiet, false};
+    int analysis = gs_analysis_run(first ? s : NULL, first ? o->dir : NULL, &options);
+    return code ? code : analysis;
+}
+
 /* A rank of an MPI job. Only rank 0 reads, prints and decides. */
 static int run_rank(int argc, char **argv)
 {
@@ -187,8 +208,8 @@ static int run_rank(int argc, char **argv)
         gs_campaign_dispatch(c, gs_mpi_size() - 1);
         code = gs_campaign_report(c);
     }
+    if (start.code == GO) code = analyze(gs_mpi_agree(code), &o, &s);
     release(&o, &s, &c);
-    if (start.code == GO) code = gs_mpi_agree(code);
     code = gs_mpi_finish(code);
     if (!ended) _exit(code); /* a run is still at work on the other thread */
     return code;
@@ -224,7 +245,7 @@ int gs_cmd_run(int argc, char **argv)
             code = gs_campaign_open(&o, &s, &c);
             if (!code) {
                 gs_campaign_dispatch(c, 0);
-                code = gs_campaign_report(c);
+                code = analyze(gs_campaign_report(c), &o, &s);
             }
         }
     }

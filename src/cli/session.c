@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "gridshift/analysis.h"
 
 enum { SET_FILE_MOST = 1 << 20 };
 
@@ -57,7 +58,17 @@ static bool has_model(const char *dir, const char *id)
     return there;
 }
 
-/* Training is deterministic, so a done run that lacks a measurement or its model is simply run again. */
+static bool has_features(const char *dir, const char *id, gs_run run)
+{
+    gs_config c;
+    gs_run_config(run, &c);
+    char *path = gs_text("%s/runs/%s/features.safetensors", dir, id);
+    bool there = gs_features_there(path, &c);
+    free(path);
+    return there;
+}
+
+/* Training is deterministic, so a done run that lacks a measurement, its model or its features is simply run again. */
 static gs_state state_of(void *context, gs_run run)
 {
     const view *v = context;
@@ -73,6 +84,8 @@ static gs_state state_of(void *context, gs_run run)
     if (wanted.probe_every && (!r->probe_every || wanted.probe_every % r->probe_every)) /* every 100 has every 500 */
         return GS_TODO;
     if (gs_run_value(run, GS_TRAIN_SAVE).i && !has_model(v->dir, id))
+        return GS_TODO;
+    if (gs_run_value(run, GS_ANALYSIS_FEATURES).i && !has_features(v->dir, id, run))
         return GS_TODO;
     return GS_DONE;
 }

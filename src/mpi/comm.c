@@ -89,6 +89,13 @@ static _Noreturn void end_all(int code)
     _exit(code);
 }
 
+_Noreturn void gs_mpi_leave(int code)
+{
+    if (world.up && !world.rank) note_status("code", code);
+    if (world.up && !world.rank && world.recovers && parent_is_mpirun()) kill(getppid(), SIGTERM);
+    _exit(code);
+}
+
 /* gs_die has printed what and where in the source; a job of many ranks needs who, too. A worker's end is for the master to see. */
 static void on_death(void)
 {

@@ -74,9 +74,16 @@ static int check_training(const gs_config *c, gs_key *key, gs_err *e)
     return blame(key, GS_TRAIN_WARMUP);
 }
 
+static int check_analysis(const gs_config *c, gs_key *key, gs_err *e)
+{
+    if (!gs_int(c, GS_ANALYSIS_SPECTRA) || gs_int(c, GS_TRAIN_SAVE)) return 0;
+    if (key) *key = GS_ANALYSIS_SPECTRA;
+    return gs_error(e, "analysis.spectra needs the saved models: give train.save: true too");
+}
+
 int gs_config_check(const gs_config *c, gs_key *key, gs_err *e)
 {
     if (gs_task_check(c, key, e)) return -1;
     if (check_model(c, key, e) || check_experts(c, key, e)) return -1;
-    return check_training(c, key, e);
+    return check_training(c, key, e) || check_analysis(c, key, e) ? -1 : 0;
 }

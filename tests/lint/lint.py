@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 # Which public headers a stage may include, besides its own and the libraries. The data flows from the left to the right.
-LIBRARIES = {"base", "config", "configs", "metric", "count", "linalg", "stats"}
+LIBRARIES = {"base", "config", "configs", "metric", "count", "linalg", "matrix", "stats"}
 ALLOWED = {
     "base": set(),
     "linalg": set(),
@@ -21,8 +21,9 @@ ALLOWED = {
     "train": {"task", "nn"},
     "probe": {"task", "nn", "train"},
     "store": set(),
+    "analysis": {"sweep", "schedule", "task", "nn", "train", "probe", "store"},
     "tables": {"sweep", "schedule", "task", "store"},
-    "cli": {"sweep", "schedule", "mpi", "task", "nn", "train", "probe", "store", "tables"},
+    "cli": {"sweep", "schedule", "mpi", "task", "nn", "train", "probe", "store", "analysis", "tables"},
 }
 MPI_FILES = re.compile(r"^src/(mpi/|linalg/scalapack\.c$)")
 TERMINAL_FILES = re.compile(r"^src/(cli/|base/error\.c$|mpi/comm\.c$)")  # gs_die and its hook, which says what rank aborts

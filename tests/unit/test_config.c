@@ -138,7 +138,8 @@ static void json_reads_back_to_the_same_bits(void **state)
     assert_non_null(strstr(json, "\"train.save\":true"));
     assert_null(strstr(identity, "train.save"));
     assert_null(strchr(json, ' '));
-    assert_int_equal(strncmp(json, "{\"ablate.draws\":5,\"attn.dropout\":0,", 35), 0);
+    assert_int_equal(strncmp(json, "{\"ablate.draws\":5,\"analysis.features\":false,", 44), 0);
+    assert_int_equal(strncmp(identity, "{\"ablate.draws\":5,\"attn.dropout\":0,", 35), 0);
     free(json);
     free(identity);
 }
