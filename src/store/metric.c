@@ -17,6 +17,7 @@ const gs_metric_row gs_metric_rows[] = {
     {"steps_to_50", "steps", -1, false, "first evaluation whose test accuracy is above 50 %; absent when never", NULL},
     {"steps_to_90", "steps", -1, false, "first evaluation whose test accuracy is above 90 %; absent when never", NULL},
     {"steps_to_99", "steps", -1, false, "first evaluation whose test accuracy is above 99 %; absent when never", NULL},
+    {"above_floor", "fraction", 1, true, "of an ablation: (accuracy - floor)/(clean accuracy - floor), made by the tables", NULL},
     {"aux", "", -1, false, "load-balancing loss E sum_e f_e P_e, without its weight", NULL},
     {"router_load_max", "fraction", -1, true, "largest share of the assignments that one expert has", NULL},
     {0},

@@ -48,11 +48,12 @@ static bool is_any(const char *word, const char *const *words)
 static bool subject_fits(const gs_metric_name *m, const gs_config *c)
 {
     static const char *const of_floor[] = {"accuracy", "exact_match", "correct", "whole_answer", NULL};
-    static const char *const of_ablation[] = {"accuracy", "exact_match", "correct", "whole_answer", "loss", NULL};
+    static const char *const of_ablation[] = {"accuracy", "exact_match", "correct", "whole_answer", "loss", "above_floor", NULL};
     static const char *const of_router[] = {"aux", "router_load_max", NULL};
     if (m->probe >= 0) return gs_probes[m->probe]->applies(c);
     if (m->mode >= 0) return is_any(m->row->name, of_ablation) && site_fits(m, c);
     if (!strcmp(m->subject, "floor")) return is_any(m->row->name, of_floor);
+    if (!strcmp(m->row->name, "above_floor")) return false; /* of an ablation alone */
     return !is_any(m->row->name, of_router) || gs_is_moe(c);
 }
 

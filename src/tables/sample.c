@@ -22,14 +22,34 @@ static bool complete(const gs_side *s, int at, int n)
     return n == s->arms;
 }
 
+static double accuracy_of(const gs_metrics *m, const gs_metric_name *name, const char *subject)
+{
+    const char *open = *name->stratum ? "[" : "", *close = *name->stratum ? "]" : "";
+    char *full = gs_text("%s.%s.accuracy%s%s%s", name->checkpoint, subject, open, name->stratum, close);
+    const double *value = gs_metrics_get(m, full);
+    free(full);
+    return value ? *value : NAN;
+}
+
+/* A number of a run, nan when it does not have it; above_floor follows from three others. */
+static double value_of(const gs_metrics *m, const char *metric)
+{
+    gs_metric_name name;
+    const double *value = gs_metrics_get(m, metric);
+    if (value) return isfinite(*value) ? *value : NAN;
+    if (!strstr(metric, ".above_floor") || gs_metric_parse(metric, &name)) return NAN;
+    double floor = accuracy_of(m, &name, "floor"), room = accuracy_of(m, &name, "clean") - floor;
+    return room > 0 ? (accuracy_of(m, &name, name.subject) - floor) / room : NAN;
+}
+
 /* The mean of a metric over n points; nan when one of them does not have it. */
 static double pooled(const gs_points *p, int at, int n, const char *metric)
 {
     double sum = 0;
     for (int i = at; i < at + n; i++) {
-        const double *value = p->at[i]->metrics ? gs_metrics_get(p->at[i]->metrics, metric) : NULL;
-        if (!value || !isfinite(*value)) return NAN;
-        sum += *value;
+        double value = p->at[i]->metrics ? value_of(p->at[i]->metrics, metric) : NAN;
+        if (isnan(value)) return NAN;
+        sum += value;
     }
     return sum / n;
 }

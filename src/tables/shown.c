@@ -38,7 +38,7 @@ gs_shown *gs_shown_metrics(const gs_table_spec *t, int *count)
         if (gs_metric_parse(own.metric, &own.name) || has_measure(m, *count, own.metric)) continue;
         own.time = gs_metric_is_time(&own.name);
         m[(*count)++] = own;
-        if (own.name.mode < 0) continue;
+        if (own.name.mode < 0 || !strcmp(own.name.row->name, "above_floor")) continue; /* which has both inside */
         add_beside(t, m, count, &own.name, "clean");
         add_beside(t, m, count, &own.name, "floor");
     }

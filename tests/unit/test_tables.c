@@ -209,6 +209,25 @@ static void more_statistics(void **state)
     close_world(&w);
 }
 
+/* (0.25 - 0.32325)/(0.5 - 0.32325) and so on: what is left above the floor, as a share of what was there. */
+static void above_the_floor(void **state)
+{
+    (void)state;
+    static char *above[] = {"final.zero_ffn.above_floor"}, *clean[] = {"final.clean.above_floor"};
+    world w;
+    three_arms(&w);
+    gs_table_spec t = comparison(2, kind_width, above, 1);
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    is_near(estimate(&table, 2, above[0])->mean, 100 * (0.4375 - 0.32325) / (1 - 0.32325)); /* clean is 1 in both */
+    is_near(estimate(&table, 0, above[0])->mean, 50 * ((0.125 - 0.32325) / (1 - 0.32325) + (0.25 - 0.32325) / (0.5 - 0.32325)));
+    gs_table_close(&table);
+    t.metrics = clean;
+    refused(&w, &t, "s.yaml:12:3: table t: no run of the sweep gives final.clean.above_floor. Check its checkpoint, site and stratum against "
+                    "the runs.");
+    close_world(&w);
+}
+
 static void published_numbers(void **state)
 {
     (void)state;
@@ -460,7 +479,7 @@ int main(void)
         cmocka_unit_test(rows_must_name_what_varies), cmocka_unit_test(a_baseline_of_several_runs),
         cmocka_unit_test(a_baseline_that_is_not_there), cmocka_unit_test(a_row_without_its_baseline),
         cmocka_unit_test(metrics_that_no_run_gives), cmocka_unit_test(series_and_x),
-        cmocka_unit_test(unequal_seeds), cmocka_unit_test(more_statistics), cmocka_unit_test(published_numbers),
+        cmocka_unit_test(unequal_seeds), cmocka_unit_test(more_statistics), cmocka_unit_test(published_numbers), cmocka_unit_test(above_the_floor),
         cmocka_unit_test(matching_is_audited), cmocka_unit_test(slope_over_single_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
