@@ -26,20 +26,32 @@ typedef struct block {
     bool add;            /* continue from C */
 } block;
 
-static inline V start(const block *b, const float *row, int j)
+/* How the chains of a block begin. WHOLE: all columns of the panel are in use, and it is known how; ANY: neither is known. */
+typedef enum begins { WHOLE_ZERO, WHOLE_BIAS, WHOLE_ADD, ANY } begins;
+
+static inline __attribute__((always_inline)) V start(const begins how, const block *b, const float *row, int j)
 {
+    if (how == WHOLE_ZERO) return v_all(0);
+    if (how == WHOLE_BIAS) return v_load(b->bias + j * W);
+    if (how == WHOLE_ADD) return v_load(row + j * W);
     const float *from = b->add ? row : b->bias;
-    if (!from) return v_all(0);
     int rest = b->N - j * W;
-    return rest >= W ? v_load(from + j * W) : rest > 0 ? v_part(from + j * W, (size_t)rest) : v_all(0);
+    return !from || rest <= 0 ? v_all(0) : rest >= W ? v_load(from + j * W) : v_part(from + j * W, (size_t)rest);
 }
 
-/* mr and nv are constants at every call, so the accumulators live in registers. */
-static inline __attribute__((always_inline)) void tile(const int mr, const int nv, const block *b, left a)
+static inline __attribute__((always_inline)) void finish(const begins how, const block *b, float *to, int j, V value)
+{
+    int rest = how == ANY ? b->N - j * W : W;
+    if (rest >= W) v_store(to + j * W, value);
+    else if (rest > 0) v_store_part(to + j * W, value, (size_t)rest);
+}
+
+/* mr, nv and how are constants at every call, so the accumulators live in registers. */
+static inline __attribute__((always_inline)) void tile(const int mr, const int nv, const begins how, const block *b, left a)
 {
     V acc[MR][NV];
     for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++) acc[i][j] = start(b, b->C + (ptrdiff_t)i * b->ldc, j);
+        for (int j = 0; j < nv; j++) acc[i][j] = start(how, b, b->C + (ptrdiff_t)i * b->ldc, j);
     const float *panel = b->panel, *at = a.at;
     const ptrdiff_t stride = b->stride, row = a.row, step = a.k;
     for (int k = b->K; k > 0; k--, panel += stride, at += step) {
@@ -51,15 +63,10 @@ static inline __attribute__((always_inline)) void tile(const int mr, const int n
         }
     }
     for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++) {
-            int rest = b->N - j * W;
-            float *to = b->C + (ptrdiff_t)i * b->ldc + j * W;
-            if (rest >= W) v_store(to, acc[i][j]);
-            else if (rest > 0) v_store_part(to, acc[i][j], (size_t)rest);
-        }
+        for (int j = 0; j < nv; j++) finish(how, b, b->C + (ptrdiff_t)i * b->ldc, j, acc[i][j]);
 }
 
-#define CASE(m) case m: if (b->N > W) tile(m, NV, b, a); else tile(m, 1, b, a); break;
+#define CASE(m) case m: if (b->N > W) tile(m, NV, ANY, b, a); else tile(m, 1, ANY, b, a); break;
 static void rows(int mr, const block *b, left a)
 {
     switch (mr) {
@@ -74,20 +81,23 @@ static void rows(int mr, const block *b, left a)
 }
 
 /* Whole blocks of MR rows in one loop, the rest by its number of rows. */
-static inline __attribute__((always_inline)) void blocks_of(const int nv, block b, int M, left a)
+static inline __attribute__((always_inline)) void blocks_of(const int nv, const begins how, block *b, int M, left a)
 {
     for (; M >= MR; M -= MR) {
-        tile(MR, nv, &b, a);
+        tile(MR, nv, how, b, a);
         a.at += MR * a.row;
-        b.C += (ptrdiff_t)MR * b.ldc;
+        b->C += (ptrdiff_t)MR * b->ldc;
     }
-    if (M) rows(M, &b, a);
+    if (M) rows(M, b, a);
 }
 
-static void row_blocks(block b, int M, left a)
+static void row_blocks(block *b, int M, left a)
 {
-    if (b.N > W) blocks_of(NV, b, M, a);
-    else blocks_of(1, b, M, a);
+    if (b->N <= W) blocks_of(1, ANY, b, M, a);
+    else if (b->N < NR) blocks_of(NV, ANY, b, M, a);
+    else if (b->add) blocks_of(NV, WHOLE_ADD, b, M, a);
+    else if (b->bias) blocks_of(NV, WHOLE_BIAS, b, M, a);
+    else blocks_of(NV, WHOLE_ZERO, b, M, a);
 }
 
 /* -- packing -------------------------------------------------------------------------------------------------------- */
@@ -146,7 +156,7 @@ static void columns(gs_gemm_op op, int M, int N, left a, const float *B, int ldb
         c.panel = direct ? B + n : panel;
         c.stride = direct ? ldb : NR;
         if (!direct) pack_panel(op == GS_NT, c.K, c.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
-        row_blocks(c, M, a);
+        row_blocks(&c, M, a);
     }
 }
 
@@ -175,7 +185,7 @@ void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, cons
             block b = at_column(of_depth(K, k, C, ldc, bias, add), N, n);
             b.panel = packed + panel_at(N, K, k, n);
             b.stride = NR;
-            row_blocks(b, M, (left){A + k, lda, 1});
+            row_blocks(&b, M, (left){A + k, lda, 1});
         }
 }
 
@@ -185,6 +195,6 @@ void GS_SET(gs_k_direct)(bool transposed, int M, int N, int K, const float *A, i
     for (int n = 0; n < N; n += NR) {
         block b = at_column((block){.K = K, .C = C, .ldc = ldc, .stride = ldb}, N, n);
         b.panel = B + n;
-        row_blocks(b, M, a);
+        row_blocks(&b, M, a);
     }
 }

@@ -49,8 +49,19 @@ static inline V v_sqrt(V a)
 static inline V v_load(const float *p) { V v; memcpy(&v, p, sizeof v); return v; }
 static inline void v_store(float *p, V v) { memcpy(p, &v, sizeof v); }
 static inline V v_all(float x) { return x - (V){0}; }
-static inline V v_part(const float *p, size_t n) { V v = {0}; memcpy(&v, p, n * 4); return v; } /* n < W floats, rest 0 */
+/* n < W floats, the rest 0; nothing beyond them is touched. */
+#if defined(GS_ISA_avx512)
+static inline __mmask16 v_first(size_t n) { return (__mmask16)((1u << n) - 1); }
+static inline V v_part(const float *p, size_t n) { return (V)_mm512_maskz_loadu_ps(v_first(n), p); }
+static inline void v_store_part(float *p, V v, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), (__m512)v); }
+#elif defined(GS_ISA_avx2)
+static inline __m256i v_first(size_t n) { return (__m256i)((VI){0, 1, 2, 3, 4, 5, 6, 7} < (int32_t)n); }
+static inline V v_part(const float *p, size_t n) { return (V)_mm256_maskload_ps(p, v_first(n)); }
+static inline void v_store_part(float *p, V v, size_t n) { _mm256_maskstore_ps(p, v_first(n), (__m256)v); }
+#else
+static inline V v_part(const float *p, size_t n) { V v = {0}; memcpy(&v, p, n * 4); return v; }
 static inline void v_store_part(float *p, V v, size_t n) { memcpy(p, &v, n * 4); }
+#endif
 static inline V v_choose(VI mask, V yes, V no) { return (V)((mask & (VI)yes) | (~mask & (VI)no)); }
 static inline V v_abs(V x) { return (V)((VI)x & 0x7fffffff); }
 
