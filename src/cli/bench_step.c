@@ -136,7 +136,7 @@ static void measure(bench *b, int runs, gs_bench_result *out)
         speed[i] = steps_per_s(b, 0.3);
     }
     int64_t plain, performed;
-    gs_step_flops(&b->config, &b->d, b->batch, b->targets, &plain, &performed);
+    gs_step_flops(&b->config, &b->d, b->batch, b->tokens, b->targets, &plain, &performed);
     out->runs = runs;
     out->isa = b->model->kernels->isa;
     out->steps = gs_spread_of(speed, runs);

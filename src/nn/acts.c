@@ -114,8 +114,7 @@ static void take_readout(gs_pass *p, const gs_config *c, const gs_dims *d)
     p->routing.square = gs_arena_take(&p->arena, (size_t)d->L, sizeof(double));
 }
 
-/* Of the last layer. A router without `heads` needs the stream at every position that its losses count. */
-static int first_query(const gs_config *c, const gs_dims *d, const gs_reductions *r)
+int gs_first_query(const gs_config *c, const gs_dims *d, const gs_reductions *r)
 {
     return gs_has_router(c) && !r->heads && gs_routed_from(c, d) < r->first ? 0 : r->first;
 }
@@ -123,7 +122,7 @@ static int first_query(const gs_config *c, const gs_dims *d, const gs_reductions
 static void take(gs_pass *p, const gs_config *c, const gs_dims *d)
 {
     sizes s = {.M = (size_t)p->most * (size_t)d->T, .D = (size_t)d->D, .norm = gs_int(c, GS_MODEL_NORM) != GS_NORM_NONE};
-    for (int l = 0; l < d->L; l++) p->layer[l].first = l == d->L - 1 ? first_query(c, d, &p->reductions) : 0;
+    for (int l = 0; l < d->L; l++) p->layer[l].first = l == d->L - 1 ? gs_first_query(c, d, &p->reductions) : 0;
     if (p->reductions.table) gs_pairs_take(p, c, d);
     else p->layer[0].x = gs_arena_take(&p->arena, s.M * s.D, sizeof(float));
     for (int l = 0; l < d->L; l++) {

@@ -52,33 +52,84 @@ int64_t gs_count_named(const gs_counts *n, const char *name)
 
 /* -- one training step ----------------------------------------------------------------------------------------------- */
 
-typedef struct work { int64_t inputs, scores, outputs, router, blocks, readout; bool folded; } work; /* rows of each kind of product */
+typedef struct work { /* of one layer: rows of each kind of product, and what the reductions put in their place, in multiply-adds */
+    int64_t inputs, scores, sums, outputs, router, blocks, readout; /* scores, sums: rows times keys of attention's two products */
+    int down;              /* columns of the block's last matrix */
+    int64_t once;          /* products of matrices and of the table, once per batch */
+    bool twice;            /* the first sweep of a balancing loss in several chunks */
+} work;
 
-/* Forward, and the two products of backward for every one of forward; the first sweep of a balancing loss in several chunks is extra. */
-static int64_t flops_of(const gs_config *c, const gs_dims *d, const work *w, bool twice)
+/* Forward, and the two products of backward for every one of forward. */
+static int64_t flops_of(const gs_config *c, const gs_dims *d, const work *w)
 {
-    int64_t D = d->D, inside = gs_ffn_of(c)->block->gated ? 2 : 1, columns = inside * D + (w->folded ? d->C : D);
-    int64_t fold = w->folded ? 2LL * d->E * d->C * D * d->width : 0;
-    int64_t inputs = 2 * w->inputs * 3 * D * D, attention = 4 * w->scores * d->T * D + 2 * w->outputs * D * D;
-    int64_t router = gs_has_router(c) ? 2 * w->router * D * d->E : 0, blocks = 2 * w->blocks * d->k * columns * d->width + fold;
-    return 3 * (inputs + attention + router + blocks + 2 * w->readout * D * d->C) + (twice ? attention + router : 0);
+    int64_t D = d->D, inside = gs_ffn_of(c)->block->gated ? 2 : 1;
+    int64_t attention = (w->scores + w->sums) * D + w->outputs * D * D, router = gs_has_router(c) ? w->router * D * d->E : 0;
+    int64_t blocks = w->blocks * d->k * (inside * D + w->down) * d->width;
+    int64_t all = w->inputs * 3 * D * D + attention + router + blocks + w->readout * D * d->C + w->once;
+    return 2 * (3 * all + (w->twice ? attention + router : 0));
 }
 
-void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *targets, int64_t *plain, int64_t *performed)
+/* The pairs that occur in a batch at a position. */
+static int64_t pairs_at(const gs_dims *d, int batch, const int32_t *tokens, int position)
+{
+    uint8_t *seen = gs_alloc((size_t)d->V, 1);
+    int64_t count = 0;
+    for (int b = 0; b < batch; b++) {
+        uint8_t *s = &seen[tokens[b * d->T + position]];
+        count += !*s;
+        *s = 1;
+    }
+    free(seen);
+    return count;
+}
+
+/* The table of pairs: its rows, the scores between them, the readers' products. */
+static void table_work(const gs_config *c, const gs_dims *d, const gs_reductions *r, int batch, const int32_t *tokens, work *w)
+{
+    bool causal = gs_is(c, GS_MODEL_MASK, GS_MASK_CAUSAL);
+    int from = r->heads ? gs_routed_from(c, d) : gs_first_query(c, d, r);
+    int64_t before = 0, late = 0, queries = 0, scores = 0, all = 0, D = d->D;
+    int64_t outs = (int64_t)d->E * d->width * (gs_ffn_of(c)->block->gated ? 2 : 1) + d->C;
+    for (int t = 0; t < d->T; t++) all += pairs_at(d, batch, tokens, t);
+    for (int t = 0; t < d->T; t++) {
+        int64_t here = pairs_at(d, batch, tokens, t);
+        before += here;
+        if (t >= from) queries += here, scores += here * (causal ? before : all);
+        if (t >= d->first) late += here;
+    }
+    w->inputs = all;
+    if (r->pairs) w->scores = scores;
+    if (r->heads) {
+        w->once += all * D * d->E + d->E * D * (D + queries);
+        w->sums += (int64_t)batch * (d->T - from) * d->T * d->N * d->E / D;
+        w->router = 0;
+    }
+    if (r->direct) {
+        w->once += outs * D * (D + late);
+        w->outputs = 0;
+    }
+}
+
+void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *tokens, const int32_t *targets, int64_t *plain,
+                   int64_t *performed)
 {
     int64_t M = (int64_t)batch * d->T, read = 0;
     for (int64_t i = 0; i < M; i++) read += targets[i] >= 0;
-    const work all = {M, M, M, M, M, read, false};
     gs_reductions r = gs_reductions_of(c, d, batch);
-    int64_t late = (int64_t)batch * (d->T - r.first);
-    bool mixture = gs_ffn_of(c)->mixture;
-    work last = {M, mixture ? M : late, mixture ? M : late, M, late, read, r.fold}, first = d->L == 1 ? last : all;
-    if (r.table) first.inputs = (int64_t)d->V * d->T;
     *plain = *performed = 0;
     for (int l = 0; l < d->L; l++) {
-        work w = l == 0 ? first : l == d->L - 1 ? last : all, p = all;
-        if (l < d->L - 1) w.readout = p.readout = 0;
-        *plain += flops_of(c, d, &p, false);
-        *performed += flops_of(c, d, &w, gs_balances(c) && gs_chunk(c, d, batch) < batch);
+        bool last = l == d->L - 1;
+        work all = {.inputs = M, .scores = M * d->T, .sums = M * d->T, .outputs = M, .router = M, .blocks = M, .readout = last ? read : 0,
+                    .down = d->D}, w = all;
+        if (last) {
+            int64_t queries = (int64_t)batch * (d->T - gs_first_query(c, d, &r));
+            w.scores = w.sums = queries * d->T, w.outputs = w.router = queries;
+            w.blocks = (int64_t)batch * (d->T - r.first);
+            w.twice = gs_balances(c) && !r.heads && gs_chunk(c, d, batch) < batch;
+        }
+        if (last && r.fold) w.down = d->C, w.readout = w.blocks, w.once = (int64_t)d->E * d->C * d->D * d->width;
+        if (l == 0 && r.table) table_work(c, d, &r, batch, tokens, &w);
+        *plain += flops_of(c, d, &all);
+        *performed += flops_of(c, d, &w);
     }
 }

@@ -188,6 +188,8 @@ gs_product gs_attention_output(const gs_model *m, int layer);
 void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx);
 int gs_attention_tensors(const gs_config *c);
 
+/* The first query of the last layer. A router without `heads` needs the stream at every position that its losses count. */
+int gs_first_query(const gs_config *c, const gs_dims *d, const gs_reductions *r);
 size_t gs_pass_bytes(const gs_config *c, const gs_dims *d, int most, int batch); /* of a training pass */
 
 /* After gs_readout, whose logits now hold their gradient: adds to m->grad; that of a tied readout goes to p->dread, so that
