@@ -53,6 +53,7 @@ typedef struct gs_kernels {
     void (*exp)(size_t n, const float *x, float *y);     /* at most 1.1 ulp off, 0 below -87.3; x <= 88 */
     void (*erf)(size_t n, const float *x, float *y);     /* at most 2 ulp off */
     void (*sigmoid)(size_t n, const float *x, float *y); /* at most 2.5 ulp off for x > -87 */
+    void (*tanh)(size_t n, const float *x, float *y);    /* at most 1.5 ulp off, for every x */
     /* kind: GS_ACT_...; h = act(u); d = act'(u) when d is not NULL. d may be u. */
     void (*activate)(int kind, size_t n, const float *u, float *h, float *d);
     void (*add)(size_t n, const float *x, float *y);                          /* y += x */

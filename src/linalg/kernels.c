@@ -17,6 +17,7 @@
 static void k_exp(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_exp(IN(x)));); }
 static void k_erf(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_erf(IN(x)));); }
 static void k_sigmoid(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_sigmoid(IN(x)));); }
+static void k_tanh(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_tanh(IN(x)));); }
 static void k_add(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y) + IN(x));); }
 static void k_multiply(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y) * IN(x));); }
 static void k_scale_add(size_t n, float a, const float *x, float *y) { EACH(n, OUT(y, v_fma(v_all(a), IN(x), IN(y)));); }
@@ -56,6 +57,19 @@ static void silu(size_t n, const float *u, float *h, float *d)
     });
 }
 
+/* x (1 + tanh(u)) / 2 = x s with s = sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3); derivative s + x s (1 - s) 2 u'
+ * (Hendrycks & Gimpel 2016). */
+static void gelu_tanh(size_t n, const float *u, float *h, float *d)
+{
+    EACH(n, {
+        V x = IN(u);
+        V square = x * x;
+        V s = v_sigmoid(x * v_fma(square, v_all(0.0713548163f), v_all(1.5957691216f)));
+        OUT(h, x * s);
+        if (d) OUT(d, v_fma(x * s * (1.0f - s), v_fma(square, v_all(0.2140644488f), v_all(1.5957691216f)), s));
+    });
+}
+
 static void relu(size_t n, const float *u, float *h, float *d)
 {
     EACH(n, {
@@ -78,6 +92,7 @@ static void k_activate(int kind, size_t n, const float *u, float *h, float *d)
     case GS_ACT_RELU: relu(n, u, h, d); break;
     case GS_ACT_GELU: gelu(n, u, h, d); break;
     case GS_ACT_SILU: silu(n, u, h, d); break;
+    case GS_ACT_GELU_TANH: gelu_tanh(n, u, h, d); break;
     default: identity(n, u, h, d);
     }
 }
@@ -274,7 +289,7 @@ static double k_fma_loop(size_t n)
 #define GS_STRING(x) GS_STRING_(x)
 const gs_kernels GS_SET(gs_kernels) = {
     .isa = GS_STRING(GS_ISA), .gemm = GS_SET(gs_k_gemm), .pack = GS_SET(gs_k_pack), .gemm_packed = GS_SET(gs_k_gemm_packed),
-    .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .activate = k_activate,
+    .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .tanh = k_tanh, .activate = k_activate,
     .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
     .column_sums = k_column_sums, .softmax_back = k_softmax_back, .norm = k_norm,
     .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),

@@ -121,6 +121,22 @@ static inline V v_sigmoid(V x)
     return v_choose(x < 0, e, v_all(1)) / (1.0f + e);
 }
 
+/* tanh: x + x^3 P(x^2) up to 0.625 (P as in Cephes' tanhf); 1 - 2 / (exp(2 |x|) + 1) above, and 1 from 10 on. */
+static inline V v_tanh(V x)
+{
+    V s = x * x, t = v_abs(x);
+    V p = v_all(-5.70498872745e-3f);
+    p = v_fma(p, s, v_all(2.06390887954e-2f));
+    p = v_fma(p, s, v_all(-5.37397155531e-2f));
+    p = v_fma(p, s, v_all(1.33314422036e-1f));
+    p = v_fma(p, s, v_all(-3.33332819422e-1f));
+    p = v_fma(p * s, x, x);
+    V u = v_choose(t > 10.0f, v_all(10.0f), t);
+    V large = 1.0f - 2.0f / (v_exp(u + u) + 1.0f);
+    large = (V)((VI)large | ((VI)x & (VI)v_all(-0.0f)));
+    return v_choose(t > 0.625f, large, p);
+}
+
 /* Sums of 16 virtual lanes: acc[i] holds lanes i W .. i W + W - 1. The tree: lane l + lane l + 8, then + 4, + 2, + 1. */
 enum { PARTS = LANES / W };
 typedef struct lanes { V v[PARTS]; } lanes;

@@ -27,6 +27,7 @@ static const char *const options[] = {
     "\"ffn.kind\":\"glu\",\"ffn.activation\":\"gelu\",\"model.norm\":\"layernorm\",\"model.layers\":2",
     "\"ffn.kind\":\"glu\",\"ffn.activation\":\"identity\",\"model.tied\":false",
     "\"ffn.kind\":\"glu\",\"ffn.activation\":\"relu\"",
+    "\"ffn.kind\":\"glu\",\"ffn.activation\":\"gelu_tanh\"",
     "\"ffn.kind\":\"moe\",\"router.aux_weight\":0.3",
     "\"ffn.kind\":\"moe\",\"ffn.top_k\":2,\"router.aux_weight\":0.3,\"router.z_weight\":0.1,\"model.norm\":\"rmsnorm\"",
     "\"ffn.kind\":\"moe\",\"ffn.top_k\":3,\"router.gate\":\"raw\",\"router.aux_weight\":0,\"router.z_weight\":0.1,\"model.layers\":2",

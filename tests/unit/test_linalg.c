@@ -80,6 +80,34 @@ static double ulps(float got, double want)
     return fabs((double)got - want) / ldexp(1, (exponent < -125 ? -125 : exponent) - 24);
 }
 
+/* The activations and their derivatives in double. */
+static double activation(int kind, double x)
+{
+    switch (kind) {
+    case GS_ACT_RELU: return x > 0 ? x : 0;
+    case GS_ACT_GELU: return x * erfc(-x / sqrt(2)) / 2;
+    case GS_ACT_SILU: return x / (1 + exp(-x));
+    case GS_ACT_GELU_TANH: return x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x))) / 2;
+    default: return x;
+    }
+}
+
+static void activations_and_their_slopes(void **state)
+{
+    (void)state;
+    enum { n = 2001 };
+    float x[n], h[n], d[n];
+    for (int i = 0; i < n; i++) x[i] = (float)(i - 1000) / 100 + 1e-3f;
+    for (int kind = 0; kind < 5; kind++) {
+        sets[0]->activate(kind, n, x, h, d);
+        for (int i = 0; i < n; i++) {
+            double slope = (activation(kind, (double)x[i] + 1e-5) - activation(kind, (double)x[i] - 1e-5)) / 2e-5;
+            assert_true(fabs((double)h[i] - activation(kind, (double)x[i])) < 3e-7 * (1 + fabs((double)x[i])));
+            assert_true(fabs((double)d[i] - slope) < 2e-6);
+        }
+    }
+}
+
 typedef void (*function)(size_t, const float *, float *);
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
@@ -105,8 +133,9 @@ static void functions_keep_their_ulp(void **state)
     (void)state;
     const gs_kernels *k = sets[0];
     double e = worst_ulp(k->exp, exp, -87, 88), r = worst_ulp(k->erf, erf, -10, 10), s = worst_ulp(k->sigmoid, sigmoid, -86, 86);
-    printf("# %s: exp %.2f ulp, erf %.2f ulp, sigmoid %.2f ulp\n", k->isa, e, r, s);
-    assert_true(e <= 1.1 && r <= 2 && s <= 2.5);
+    double t = worst_ulp(k->tanh, tanh, -INFINITY, INFINITY);
+    printf("# %s: exp %.2f ulp, erf %.2f ulp, sigmoid %.2f ulp, tanh %.2f ulp\n", k->isa, e, r, s, t);
+    assert_true(e <= 1.1 && r <= 2 && s <= 2.5 && t <= 1.5);
 }
 
 /* Runs one kernel on every set and compares the bytes with the first one's. */
@@ -129,8 +158,11 @@ static void sets_agree_bit_for_bit(void **state)
     enum { M = 7, N = 37, n = M * N };
     float *x = noise(n, 1), *y = noise(n, 2), *w = noise(N, 3), *b = noise(N, 4);
     for (int i = 0; i < n; i++) x[i] *= 4;
-    for (int kind = 0; kind < 4; kind++) SAME(2 * n, out, k->activate(kind, n, x, out, out + n));
+    for (int kind = 0; kind < 5; kind++) SAME(2 * n, out, k->activate(kind, n, x, out, out + n));
     SAME(n, out, k->exp(n, x, out));
+    SAME(n, out, k->erf(n, x, out));
+    SAME(n, out, k->sigmoid(n, x, out));
+    SAME(n, out, k->tanh(n, x, out));
     SAME(n, out, k->add(n, x, out));
     SAME(n, out, k->scale_add(n, 0.3f, x, out));
     SAME(n, out, out[0] = k->dot(n, x, y));
@@ -239,7 +271,8 @@ int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_sets), cmocka_unit_test(gemm_is_the_reference_bit_for_bit),
-                                       cmocka_unit_test(functions_keep_their_ulp), cmocka_unit_test(sets_agree_bit_for_bit),
+                                       cmocka_unit_test(functions_keep_their_ulp), cmocka_unit_test(activations_and_their_slopes),
+                                       cmocka_unit_test(sets_agree_bit_for_bit),
                                        cmocka_unit_test(cross_entropy_keeps_small_losses), cmocka_unit_test(eigenvalues_come_back),
                                        cmocka_unit_test(assignments_are_the_best)};
     return cmocka_run_group_tests(tests, NULL, NULL);
