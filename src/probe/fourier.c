@@ -254,4 +254,4 @@ static const gs_metric_row metrics[] = {
     {0}};
 const gs_probe gs_probe_fourier = {"fourier", "spectra of units, components, router, logits and matrices over the answers",
                                    "modular addition and subtraction", applies, metrics, run,
-                                   GS_SEES_HIDDEN | GS_SEES_LOGITS | GS_SEES_ROUTES, 25};
+                                   GS_SEES_HIDDEN | GS_SEES_LOGITS | GS_SEES_ROUTES, 4};

@@ -82,4 +82,4 @@ static const gs_metric_row metrics[] = {
     {"weight_stable_rank", "dimensions", 0, false, "squared Frobenius over squared spectral norm of a weight matrix", "layer of"},
     {0}};
 const gs_probe gs_probe_geometry = {"geometry", "how many directions activations and weights use", "every run", applies, metrics, run,
-                                    GS_SEES_HIDDEN | GS_SEES_BLOCKS, 12};
+                                    GS_SEES_HIDDEN | GS_SEES_BLOCKS, 6};

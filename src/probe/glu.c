@@ -160,4 +160,4 @@ static const gs_metric_row metrics[] = {
     {"bilinear_stable_rank", "dimensions", 0, false, "of the bilinear tensor: sum over largest squared singular value", "layer"},
     {0}};
 const gs_probe gs_probe_glu = {"glu", "gate, up and product apart; the bilinear tensor's spectrum", "glu and moe_glu", applies, metrics,
-                               run, GS_SEES_HIDDEN | GS_SEES_FACTORS, 15};
+                               run, GS_SEES_HIDDEN | GS_SEES_FACTORS, 8};

@@ -157,4 +157,4 @@ static const gs_metric_row metrics[] = {
     {"majority", "fraction", 0, true, "held-out share of the most frequent label", "of"},
     {0}};
 const gs_probe gs_probe_linear = {"linear", "what a linear map reads off the blocks' outputs", "addition and histogram", applies, metrics,
-                                  run, GS_SEES_BLOCKS, 60};
+                                  run, GS_SEES_BLOCKS, 30};

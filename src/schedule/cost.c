@@ -55,7 +55,8 @@ double gs_cost_s(const gs_config *c, const gs_counts *n, gs_wanted wanted)
     double checkpoints = RECORDED + (record > 0 ? steps / record : 0);
     double sequences = evaluations * curve_set(c) + checkpoints * (1 + ablation_passes(c, wanted.ablate)) * whole_set(c);
     double probed = RECORDED + (wanted.probe_every ? steps / (double)wanted.probe_every : 0);
-    sequences += probed * probe_passes(c, wanted.probes) * whole_set(c);
+    double seen = gs_is(c, GS_TASK, GS_TASK_MODULAR) ? whole_set(c) / 2 : whole_set(c); /* probes look at one set */
+    sequences += probed * probe_passes(c, wanted.probes) * seen;
     double flops = (double)n->train_flops + sequences * gs_extent_of(c).length * (double)n->flops_per_token;
     return flops / GS_RATE_FLOPS + steps * GS_STEP_S;
 }

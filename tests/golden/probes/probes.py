@@ -497,20 +497,25 @@ class Probes:
             return x[np.arange(len(y)), y]
         attn, ffn = (sum(self.seen[site, l] for l in range(m.L)) for site in ("attn", "ffn"))
         parts = {"embed": logits(self.seen["embed"]), "attn": logits(attn), "ffn": logits(ffn)}
-        for name, inside in [("", np.ones(len(y), bool))] + [(s, self.data.strata[s][where]) for s in d.strata]:
+        K = m.D // m.N
+        heads = {}
+        for l in range(m.L):
+            for h in range(m.N):
+                of = slice(h * K, (h + 1) * K)
+                heads[l, h] = right(logits(self.seen["mix", l][..., of] @ self.w[f"blocks.{l}.attn.o.weight"][:, of].T))
+        groups = [("", np.ones(len(y), bool))] + [(s, self.data.strata[s][where]) for s in d.strata]
+        if self.read.sum() > 1 and "digit=0" not in d.strata:
+            groups += [(f"position={t}", np.nonzero(where)[1] == t) for t in range(d.T)]
+        for name, inside in groups:
             if not inside.any():
                 continue
+            for (l, h), x in heads.items():
+                self.tell("attribution", x[inside].mean(), "logit", "part=head", f"head={h}", name, layer=l)
             for part, x in parts.items():
                 self.tell("attribution", right(x)[inside].mean(), "logit", f"part={part}", name)
             for tail, f in (("", right), ("_centred", lambda x: right(x) - x.mean(1))):
                 a, b = (np.abs(f(parts[k])[inside]).sum() for k in ("attn", "ffn"))
                 self.tell("attribution", a / (a + b), "attention_fraction" + tail, name)
-        K = m.D // m.N
-        for l in range(m.L):
-            for h in range(m.N):
-                of = slice(h * K, (h + 1) * K)
-                out = self.seen["mix", l][..., of] @ self.w[f"blocks.{l}.attn.o.weight"][:, of].T
-                self.tell("attribution", right(logits(out)).mean(), "logit", "part=head", f"head={h}", layer=l)
 
     # patching
 
