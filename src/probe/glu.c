@@ -1,6 +1,6 @@
 /* A gated block taken apart: h = act(Wg x) * (Wu x). Gate (after its activation), up and their product are looked at one by one: how many
- * dimensions they use, how much of their units' variance the answer (and the operation) explains, and for modular tasks their Fourier
- * concentration. Is the product opaque where its factors are not?
+ * dimensions they use, how much of their units' variance the answer (and the operation) explains, what a linear probe (linear.c) reads off
+ * them, and for modular tasks their Fourier concentration. Is the product opaque where its factors are not?
  *
  * The bilinear tensor B[c, i, j] = sum_h Wd[c, h] sym(Wg[h, :] x Wu[h, :]) is the block itself for ffn.activation: identity, and what
  * the weights give to it otherwise. Its unfolding over c has the Gram matrix Wd M Wd^T with M[h, h'] = ((g g')(u u') + (g u')(u g')) / 2,
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linear.h"
 #include "moments.h"
 #include "rows.h"
 #include "spectrum.h"
@@ -42,6 +43,24 @@ static double between(const gs_scene *s, const gs_label *l, const float *x)
     }
     free(sum), free(all), free(square), free(count);
     return units ? share / units : 0;
+}
+
+/* Linear probes of the operation, or of the answer where there is none; the Fourier concentration takes their place in modular tasks. */
+static void read_off(gs_scene *s, const gs_label *labels, int count)
+{
+    gs_linear w;
+    int which = -1;
+    for (int k = 0; k < count; k++)
+        if (!strcmp(labels[k].name, "op") || (which < 0 && !strcmp(labels[k].name, "answer"))) which = k;
+    if (which < 0 || gs_is(s->c, GS_TASK, GS_TASK_MODULAR) || !gs_linear_open(&w, s, s->units)) return;
+    gs_linear_labels(&w, &labels[which], which);
+    for (int l = 0; l < s->d.L; l++)
+        for (int part = 0; part < PARTS; part++) {
+            const float *const x[PARTS] = {s->gate[l], s->up[l], s->hidden[l]};
+            double train, held = gs_linear_fit(&w, x[part], s->units, &labels[which], w.y, &train);
+            gs_tell(s, held, "accuracy", l, "part=%s,of=%s", part_names[part], labels[which].name);
+        }
+    gs_linear_close(&w);
 }
 
 static void concentration(gs_scene *s, int layer, const char *part, const float *x)
@@ -142,6 +161,7 @@ static int run(gs_scene *s, gs_err *e)
         for (int part = 0; part < PARTS; part++) one_part(s, l, part, labels, count);
         tensor(s, l);
     }
+    read_off(s, labels, count);
     for (int k = 0; k < count; k++) gs_label_free(&labels[k]);
     return 0;
 }
@@ -153,6 +173,7 @@ static const gs_metric_row metrics[] = {
     {"effective_rank", "dimensions", 0, false, "exp of the entropy of its spectrum", "layer part"},
     {"class_variance", "fraction", 0, true, "share of a unit's variance between the classes of answer or op, mean over units that vary",
      "layer part of"},
+    {"accuracy", "fraction", 1, true, "not modular: held-out accuracy of a linear probe of op, or of the answer", "layer part of"},
     {"dead_units", "fraction", 0, true, "modular: share of the part's units without a signal over the answers", "layer part"},
     {"concentration_live", "", 1, false, "modular: two-sided Fourier concentration, mean over live units", "layer part"},
     {"concentration_live_one_sided", "", 1, false, "modular: one-sided", "layer part"},

@@ -9,20 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linear.h"
 #include "logistic.h"
 #include "rows.h"
-#include "scene.h"
 
 enum { TOKENS = 2048, LABELS = 6 };
-
-typedef struct work {
-    gs_scene *s;
-    int train, held;     /* tokens of each part; the training ones come first */
-    int32_t *row;        /* (train + held): rows of the scene */
-    double *x;           /* (train + held, D) */
-    int *y, *control;    /* (train + held) */
-    double *weights;
-} work;
 
 static int scored_in(const gs_scene *s, int sequence)
 {
@@ -31,7 +22,7 @@ static int scored_in(const gs_scene *s, int sequence)
     return count;
 }
 
-static void split(work *w)
+static void split(gs_linear *w)
 {
     gs_scene *s = w->s;
     int n = s->data->n, used = 0, tokens = 0;
@@ -49,24 +40,44 @@ static void split(work *w)
     free(order);
 }
 
-static void standardise(work *w, const float *from)
+bool gs_linear_open(gs_linear *w, gs_scene *s, int width)
 {
-    int D = w->s->d.D;
-    for (int j = 0; j < D; j++) {
+    int classes = s->d.C > GS_STRATA_MOST ? s->d.C : GS_STRATA_MOST;
+    *w = (gs_linear){.s = s, .width = width};
+    split(w);
+    size_t n = (size_t)(w->train + w->held);
+    w->x = gs_alloc(n * (size_t)width, sizeof *w->x);
+    w->weights = gs_alloc((size_t)classes * (size_t)(width + 1), sizeof *w->weights);
+    w->y = gs_alloc(n, sizeof *w->y), w->control = gs_alloc(n, sizeof *w->control);
+    if (w->train && w->held) return true;
+    gs_linear_close(w);
+    return false;
+}
+
+void gs_linear_close(gs_linear *w)
+{
+    free(w->row), free(w->x), free(w->y), free(w->control), free(w->weights);
+    *w = (gs_linear){0};
+}
+
+static void standardise(gs_linear *w, const float *from, int n)
+{
+    size_t N = (size_t)n;
+    for (size_t j = 0; j < N; j++) {
         double mean = 0, square = 0;
-        for (int i = 0; i < w->train; i++) mean += (double)from[(size_t)w->row[i] * (size_t)D + (size_t)j] / w->train;
+        for (int i = 0; i < w->train; i++) mean += (double)from[(size_t)w->row[i] * N + j] / w->train;
         for (int i = 0; i < w->train; i++) {
-            double d = (double)from[(size_t)w->row[i] * (size_t)D + (size_t)j] - mean;
+            double d = (double)from[(size_t)w->row[i] * N + j] - mean;
             square += d * d / w->train;
         }
         double scale = square > 1e-20 ? 1 / sqrt(square) : 0;
         for (int i = 0; i < w->train + w->held; i++)
-            w->x[(size_t)i * (size_t)D + (size_t)j] = ((double)from[(size_t)w->row[i] * (size_t)D + (size_t)j] - mean) * scale;
+            w->x[(size_t)i * N + j] = ((double)from[(size_t)w->row[i] * N + j] - mean) * scale;
     }
 }
 
 /* y, and a control label for each (token, position) that occurs: the label of a training token drawn at random. */
-static void take_labels(work *w, const gs_label *l, int which)
+void gs_linear_labels(gs_linear *w, const gs_label *l, int which)
 {
     gs_scene *s = w->s;
     int n = w->train + w->held;
@@ -78,16 +89,16 @@ static void take_labels(work *w, const gs_label *l, int which)
     }
 }
 
-static double fit(work *w, const gs_label *l, const int *y, double *on_train)
+double gs_linear_fit(gs_linear *w, const float *from, int n, const gs_label *l, const int *y, double *on_train)
 {
-    int D = w->s->d.D;
-    gs_logistic_fit(w->train, D, l->values, w->x, y, w->weights);
-    *on_train = (double)gs_logistic_right(w->train, D, l->values, w->x, y, w->weights) / w->train;
-    return (double)gs_logistic_right(w->held, D, l->values, w->x + (size_t)w->train * (size_t)D, y + w->train, w->weights) / w->held;
+    standardise(w, from, n);
+    gs_logistic_fit(w->train, n, l->values, w->x, y, w->weights);
+    *on_train = (double)gs_logistic_right(w->train, n, l->values, w->x, y, w->weights) / w->train;
+    return (double)gs_logistic_right(w->held, n, l->values, w->x + (size_t)w->train * (size_t)n, y + w->train, w->weights) / w->held;
 }
 
 /* Share of the held-out tokens that have the most frequent label of the training part. */
-static double majority(const work *w, int values)
+static double majority(const gs_linear *w, int values)
 {
     int *count = gs_alloc((size_t)values, sizeof *count), best = 0, right = 0;
     for (int i = 0; i < w->train; i++) count[w->y[i]]++;
@@ -98,17 +109,18 @@ static double majority(const work *w, int values)
     return (double)right / w->held;
 }
 
-static void one_label(work *w, const gs_label *l, int which)
+static void one_label(gs_linear *w, const gs_label *l, int which)
 {
     gs_scene *s = w->s;
-    take_labels(w, l, which);
+    gs_linear_labels(w, l, which);
     gs_tell(s, majority(w, l->values), "majority", -1, "of=%s", l->name);
     for (int layer = 0; layer < s->d.L; layer++)
         for (int site = 0; site < 2; site++) {
             const char *name = site ? "ffn" : "attn";
             double train, ignored;
-            standardise(w, site ? s->ffn[layer] : s->attn[layer]);
-            double accuracy = fit(w, l, w->y, &train), control = fit(w, l, w->control, &ignored);
+            const float *from = site ? s->ffn[layer] : s->attn[layer];
+            double accuracy = gs_linear_fit(w, from, s->d.D, l, w->y, &train);
+            double control = gs_linear_fit(w, from, s->d.D, l, w->control, &ignored);
             gs_tell(s, accuracy, "accuracy", layer, "site=%s,of=%s", name, l->name);
             gs_tell(s, train, "train_accuracy", layer, "site=%s,of=%s", name, l->name);
             gs_tell(s, control, "control_accuracy", layer, "site=%s,of=%s", name, l->name);
@@ -127,21 +139,15 @@ static int run(gs_scene *s, gs_err *e)
 {
     (void)e;
     gs_label labels[LABELS];
+    gs_linear w;
     int count = gs_labels(s, labels, LABELS);
-    bool op = has(labels, count, "op");
-    work w = {.s = s};
-    split(&w);
-    size_t n = (size_t)(w.train + w.held);
-    w.x = gs_alloc(n * (size_t)s->d.D, sizeof *w.x);
-    w.y = gs_alloc(n, sizeof *w.y), w.control = gs_alloc(n, sizeof *w.control);
-    int classes = s->d.C > GS_STRATA_MOST ? s->d.C : GS_STRATA_MOST;
-    w.weights = gs_alloc((size_t)classes * (size_t)(s->d.D + 1), sizeof *w.weights);
+    bool op = has(labels, count, "op"), open = gs_linear_open(&w, s, s->d.D);
     for (int k = 0; k < count; k++) {
         bool answer = !strcmp(labels[k].name, "answer"), place = !strcmp(labels[k].name, "token") || !strcmp(labels[k].name, "position");
-        if (w.train && w.held && !place && !(answer && op)) one_label(&w, &labels[k], k);
+        if (open && !place && !(answer && op)) one_label(&w, &labels[k], k);
         gs_label_free(&labels[k]);
     }
-    free(w.row), free(w.x), free(w.y), free(w.control), free(w.weights);
+    if (open) gs_linear_close(&w);
     return 0;
 }
 

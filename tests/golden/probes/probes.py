@@ -555,17 +555,27 @@ class Probes:
 
     # linear probes
 
-    def linear(self):
+    def parts(self):
+        """Scored tokens of a probe: (sequences, positions), and which of them train."""
         d = self.data
-        if self.c["task"] == "modular":
-            return
         order, tokens, used = self.draw(0, PART, d.n), 0, 0
         while used < d.n and tokens < 2048:
             tokens += d.scored[order[used]].sum()
             used += 1
         chosen = [(i, t, k < used // 2) for k, i in enumerate(order[:used]) for t in range(d.T) if d.scored[i, t]]
-        at = np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])
-        train = np.array([c[2] for c in chosen])
+        return (np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])), np.array([c[2] for c in chosen])
+
+    def held_out(self, x, y, train, classes):
+        sd = x[train].std(0)
+        x = (x - x[train].mean(0)) * np.where(sd > 1e-10, 1 / np.maximum(sd, 1e-10), 0)
+        fitted = self.logistic(x[train], y[train], classes)
+        return (self.guess(fitted, x[~train]) == y[~train]).mean(), (self.guess(fitted, x[train]) == y[train]).mean()
+
+    def linear(self):
+        d = self.data
+        if self.c["task"] == "modular":
+            return
+        at, train = self.parts()
         labels = self.labels()
         op = any(name == "op" for name, *_ in labels)
         for which, (name, value, _, classes) in enumerate(labels):
@@ -577,15 +587,11 @@ class Probes:
             self.tell("linear", (y[~train] == np.bincount(y[train]).argmax()).mean(), "majority", f"of={name}")
             for l in range(self.m.L):
                 for site in ("attn", "ffn"):
-                    x = self.seen[site, l][at]
-                    sd = x[train].std(0)
-                    x = (x - x[train].mean(0)) * np.where(sd > 1e-10, 1 / np.maximum(sd, 1e-10), 0)
-                    where = f"site={site}", f"of={name}"
-                    fitted = self.logistic(x[train], y[train], classes)
-                    accuracy = (self.guess(fitted, x[~train]) == y[~train]).mean()
-                    chance = (self.guess(self.logistic(x[train], control[train], classes), x[~train]) == control[~train]).mean()
+                    x, where = self.seen[site, l][at], (f"site={site}", f"of={name}")
+                    accuracy, on_train = self.held_out(x, y, train, classes)
+                    chance, _ = self.held_out(x, control, train, classes)
                     self.tell("linear", accuracy, "accuracy", *where, layer=l)
-                    self.tell("linear", (self.guess(fitted, x[train]) == y[train]).mean(), "train_accuracy", *where, layer=l)
+                    self.tell("linear", on_train, "train_accuracy", *where, layer=l)
                     self.tell("linear", chance, "control_accuracy", *where, layer=l)
                     self.tell("linear", accuracy - chance, "selectivity", *where, layer=l)
 
@@ -652,6 +658,12 @@ class Probes:
         if not self.m.gated:
             return
         labels = [f for f in self.labels() if f[0] in ("answer", "op")]
+        if self.c["task"] != "modular":
+            (at, train), (name, value, _, classes) = self.parts(), labels[-1]
+            for l in range(self.m.L):
+                for part, site in (("gate", "gate"), ("up", "up"), ("product", "hidden")):
+                    accuracy, _ = self.held_out(self.seen[site, l][at], value[at], train, classes)
+                    self.tell("glu", accuracy, "accuracy", f"part={part}", f"of={name}", layer=l)
         for l in range(self.m.L):
             for part, site in (("gate", "gate"), ("up", "up"), ("product", "hidden")):
                 x = self.rows(site, l)
