@@ -27,7 +27,18 @@ typedef struct gs_selector {
 bool gs_selects(const gs_selector *s, const gs_config *c); /* an absent key fits no value */
 
 /* CLAIM: the two sides of a claim; the tables make it, no sweep file names it. */
-typedef enum gs_table_kind { GS_TABLE_COMPARISON, GS_TABLE_SCALING, GS_TABLE_CLAIM } gs_table_kind;
+typedef enum gs_table_kind { GS_TABLE_COMPARISON, GS_TABLE_SCALING, GS_TABLE_REGRESSION, GS_TABLE_CLAIM } gs_table_kind;
+/* What a regression explains a metric by. */
+typedef enum gs_term_kind {
+    GS_TERM_VALUE,        /* KEY: its number; of an ENUM or BOOL an indicator for each value but the first (0 where it does not apply) */
+    GS_TERM_LOG2,         /* log2(KEY) */
+    GS_TERM_ACTIVE_SHARE, /* active_share: params_active / params_total */
+    GS_TERM_SPARSITY      /* sparsity: 1 - top_k / experts; 0 without a mixture */
+} gs_term_kind;
+typedef struct gs_regressor {
+    gs_term_kind kind;
+    gs_key key;
+} gs_regressor;
 /* A number that somebody else published for a row of a table. sd is the population's (divisor n); n 0: only the mean is known. */
 typedef struct gs_published {
     gs_selector row;
@@ -46,6 +57,8 @@ typedef struct gs_table_spec {
     int row_count;
     gs_key *rows; /* comparison: the keys that make a row; scaling: the keys that make a series */
     gs_key x;     /* scaling: the width-like key (INT or REAL) */
+    int on_count;
+    gs_regressor *on; /* regression: (on_count), owned */
     int metric_count;
     char **metrics;       /* full names */
     gs_selector baseline; /* comparison; count 0: none */

@@ -65,7 +65,7 @@ bool gs_is_later(const char *word)
 {
     static const char *const words[] = {
         "text", "sparse_gated", "dual_path", "soft_gate", "hard_topk", "ste", "stochastic", "distilled",
-        "regression", "report", "submit", "ffn.keep", "ffn.kv_split", "ffn.residual_gate", "ffn.shared_projections",
+        "report", "submit", "ffn.keep", "ffn.kv_split", "ffn.residual_gate", "ffn.shared_projections",
         "ffn.threshold_temperature", "attn.keep", "attn.gate_dim", "attn.gate_form", "attn.gate_mode", "attn.gate_temperature",
         "attn.sparsity_target", "attn.sparsity_weight"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)

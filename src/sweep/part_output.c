@@ -1,4 +1,5 @@
 /* The sections that say what is made of the runs: ablate, tables, budget (probe: part_probe.c). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,14 +34,16 @@ int gs_part_ablate(const gs_reader *r, const gs_node *n, gs_spec *s)
 
 /* -- tables ------------------------------------------------------------------------------------------------ */
 
-enum { KIND, ROWS, METRICS, BASELINE, POOL, X, SERIES, INTERVAL, STATISTICS, PUBLISHED, TABLE_COUNT };
+enum { KIND, ROWS, METRICS, BASELINE, POOL, X, SERIES, INTERVAL, STATISTICS, PUBLISHED, ON, TABLE_COUNT };
 static const char *const table_names[TABLE_COUNT] = {"kind", "rows",   "metrics",  "baseline",   "pool",
-                                                     "x",    "series", "interval", "statistics", "published"};
-static const bool table_takes[2][TABLE_COUNT] = {
+                                                     "x",    "series", "interval", "statistics", "published", "on"};
+static const bool table_takes[3][TABLE_COUNT] = {
     [GS_TABLE_COMPARISON] = {[KIND] = true, [ROWS] = true, [METRICS] = true, [BASELINE] = true, [POOL] = true, [INTERVAL] = true,
                              [STATISTICS] = true, [PUBLISHED] = true},
-    [GS_TABLE_SCALING] = {[KIND] = true, [METRICS] = true, [POOL] = true, [X] = true, [SERIES] = true, [INTERVAL] = true}};
-static const char *const kind_names[] = {"comparison", "scaling"};
+    [GS_TABLE_SCALING] = {[KIND] = true, [METRICS] = true, [POOL] = true, [X] = true, [SERIES] = true, [INTERVAL] = true},
+    [GS_TABLE_REGRESSION] = {[KIND] = true, [METRICS] = true, [ON] = true}};
+static const char *const kind_names[] = {"comparison", "scaling", "regression"};
+static const int table_needs[3] = {[GS_TABLE_COMPARISON] = ROWS, [GS_TABLE_SCALING] = X, [GS_TABLE_REGRESSION] = ON};
 const char *const gs_interval_names[GS_INTERVAL_COUNT] = {"t", "bca", "percentile"};
 const char *const gs_extra_names[GS_EXTRA_COUNT] = {"median", "iqm", "min", "max"};
 
@@ -93,6 +96,41 @@ static int read_x(const gs_reader *r, const gs_node *n, gs_table_spec *t)
     if (t->x == GS_SEED) return gs_fail(r, n->where, "x: tables aggregate over seed; name another key");
     if (type == GS_TYPE_INT || type == GS_TYPE_REAL) return 0;
     return gs_fail(r, n->where, "x: %s is not a number; name a key such as ffn.width", text);
+}
+
+/* KEY, log2(KEY), active_share or sparsity. */
+static int read_regressor(const gs_reader *r, const gs_node *n, gs_regressor *out)
+{
+    const char *text;
+    char name[64];
+    if (gs_read_text(r, n, "on", &text)) return -1;
+    *out = (gs_regressor){.kind = !strcmp(text, "active_share") ? GS_TERM_ACTIVE_SHARE : GS_TERM_SPARSITY};
+    if (!strcmp(text, "active_share") || !strcmp(text, "sparsity")) return 0;
+    size_t length = strlen(text);
+    bool log2 = length > 6 && length < sizeof name + 6 && !strncmp(text, "log2(", 5) && text[length - 1] == ')';
+    out->kind = log2 ? GS_TERM_LOG2 : GS_TERM_VALUE;
+    if (log2) snprintf(name, sizeof name, "%.*s", (int)length - 6, text + 5);
+    if (gs_read_key(r, log2 ? name : text, n->where, &out->key)) return -1;
+    if (out->key == GS_SEED) return gs_fail(r, n->where, "on: the seed is no quantity; the runs of all seeds are the observations");
+    gs_type type = gs_keys[out->key].type;
+    if (!log2 || type == GS_TYPE_INT || type == GS_TYPE_REAL) return 0;
+    return gs_fail(r, n->where, "on: %s is not a number, so it has no log2; name it without", name);
+}
+
+static int read_regressors(const gs_reader *r, const gs_node *n, gs_table_spec *t)
+{
+    if (gs_read_list(r, n, "on")) return -1;
+    if (!n->count) return gs_fail(r, n->where, "on is empty; name at least one key, log2(KEY), active_share or sparsity");
+    t->on = gs_alloc((size_t)n->count, sizeof *t->on);
+    for (int i = 0; i < n->count; i++) {
+        gs_regressor *own = &t->on[t->on_count];
+        if (read_regressor(r, n->items[i], own)) return -1;
+        for (int j = 0; j < t->on_count; j++)
+            if (t->on[j].kind == own->kind && t->on[j].key == own->key)
+                return gs_fail(r, n->items[i]->where, "on: this term is there twice; remove one");
+        t->on_count++;
+    }
+    return 0;
 }
 
 static int read_extras(const gs_reader *r, const gs_node *n, gs_table_spec *t)
@@ -157,6 +195,7 @@ static int read_parts(const gs_reader *r, const gs_node *const *found, gs_table_
     if (found[ROWS] && gs_read_keys(r, found[ROWS], "rows", &t->rows, &t->row_count)) return -1;
     if (found[SERIES] && gs_read_keys(r, found[SERIES], "series", &t->rows, &t->row_count)) return -1;
     if (found[X] && read_x(r, found[X], t)) return -1;
+    if (found[ON] && read_regressors(r, found[ON], t)) return -1;
     if (found[BASELINE] && gs_read_selector(r, found[BASELINE], "baseline", &t->baseline)) return -1;
     int interval = GS_INTERVAL_T;
     if (found[INTERVAL] && gs_read_choice(r, found[INTERVAL], "interval", gs_interval_names, GS_INTERVAL_COUNT, &interval)) return -1;
@@ -174,13 +213,13 @@ static int read_table(const gs_reader *r, const gs_name *name, const gs_node *n,
     if (gs_read_file_name(r, name->where, "the table's name", name->text)) return -1;
     t->name = gs_text("%s", name->text);
     if (gs_read_options(r, n, "a table", table_names, TABLE_COUNT, found)) return -1;
-    if (!found[KIND]) return gs_fail(r, n->where, "the table %s has no kind; give comparison or scaling", t->name);
-    if (gs_read_choice(r, found[KIND], "kind", kind_names, 2, &kind)) return -1;
+    if (!found[KIND]) return gs_fail(r, n->where, "the table %s has no kind; give comparison, scaling or regression", t->name);
+    if (gs_read_choice(r, found[KIND], "kind", kind_names, 3, &kind)) return -1;
     t->kind = (gs_table_kind)kind;
     for (int i = 0; i < TABLE_COUNT; i++)
         if (found[i] && !table_takes[kind][i])
             return gs_fail(r, found[i]->where, "a %s table takes no `%s`; remove it", kind_names[kind], table_names[i]);
-    const char *needed = kind == GS_TABLE_SCALING ? (found[X] ? NULL : "x") : (found[ROWS] ? NULL : "rows");
+    const char *needed = found[table_needs[kind]] ? NULL : table_names[table_needs[kind]];
     if (!found[METRICS]) needed = "metrics";
     if (needed) return gs_fail(r, n->where, "the table %s needs `%s`", t->name, needed);
     return read_parts(r, found, t);
@@ -207,6 +246,7 @@ void gs_table_spec_free(gs_table_spec *t)
     for (int i = 0; i < t->metric_count; i++) free(t->metrics[i]);
     free(t->metrics);
     free(t->rows);
+    free(t->on);
     free(t->pool);
     free(t->name);
     gs_selector_free(&t->baseline);

@@ -182,6 +182,7 @@ int gs_table_verify(const gs_context *c, const gs_table_spec *t, gs_err *e)
     for (int k = 0; k < t->metric_count; k++)
         if (gs_metric_verify(c, t, t->metrics[k], NULL, "the sweep", e)) return -1;
     if (t->kind == GS_TABLE_SCALING && check_x(c, t, e)) return -1;
+    if (t->kind == GS_TABLE_REGRESSION) return gs_regression_verify(c, t, e); /* every run is an observation: nothing is pooled */
     return gs_frame_verify(c, t, !c->partial, e);
 }
 

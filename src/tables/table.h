@@ -142,6 +142,9 @@ typedef struct gs_table {
 /* comparison.c, scaling.c: the table from a frame; the caller closes it. */
 void gs_comparison_make(const gs_frame *f, gs_table *out);
 void gs_scaling_make(const gs_frame *f, gs_table *out);
+/* regression.c: from all points; verify: what needs no result. */
+int gs_regression_verify(const gs_context *c, const gs_table_spec *t, gs_err *e);
+int gs_regression_make(const gs_table_spec *t, const gs_point *points, int count, gs_table *out, bool *built, gs_err *e);
 /* table.c */
 gs_column *gs_table_column(gs_table *t, const char *unit, const char *name, ...) __attribute__((format(printf, 3, 4)));
 void gs_table_rows(gs_table *t, int count); /* after the last column */

@@ -9,6 +9,7 @@ int gs_table_make(const gs_context *c, const gs_table_spec *t, const gs_point *p
 {
     gs_frame f;
     *built = false;
+    if (t->kind == GS_TABLE_REGRESSION) return gs_regression_make(t, points, count, out, built, e);
     if (gs_frame_open(c, t, points, count, &f, e)) return -1;
     int result = c->partial ? 0 : gs_frame_seeds_equal(&f, e);
     if (result == 0 && f.group_count) {
