@@ -24,11 +24,16 @@ void gs_mpi_share(void *bytes, int length);
 /* The same for a code: "bad input: all ranks return the same code, one prints". */
 int gs_mpi_agree(int code);
 
-/* The file whose name this variable has (made by who starts mpirun) gets "pid PID" of rank 0 at the start and "code CODE" at the end:
- * mpirun's own code is always 0 under recovery. */
+/* The file whose name this variable has (made by who starts mpirun) gets a line "rank PID" of each rank that begins, "master PID" when
+ * they have found each other, and "code CODE" at the end: mpirun's own code is always 0 under recovery. */
 #define GS_MPI_STATUS_VARIABLE "GRIDSHIFT_STATUS"
-/* Local: what is in the file. *master: rank 0's process, 0: not yet. -> whether there is a code. */
-bool gs_mpi_status_read(const char *path, int *code, int64_t *master);
+typedef struct gs_mpi_status {
+    bool started; /* the ranks have found each other */
+    bool ended;   /* with this code */
+    int code;
+    bool broken;  /* the master is gone; or, before it started, any rank, for which the others will wait for ever */
+} gs_mpi_status;
+gs_mpi_status gs_mpi_status_read(const char *path); /* Local, on the master's host */
 
 typedef struct gs_bytes {
     char *data; /* owned by whoever holds the struct */

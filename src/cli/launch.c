@@ -70,9 +70,11 @@ typedef struct watch {
     pid_t mpirun;
     const char *status; /* the file of GS_MPI_STATUS_VARIABLE */
     int asked;          /* signals so far */
+    double began_s;
     double over_s;      /* since when there is nothing to wait for; 0: there is */
 } watch;
 
+static const double START_S = 90;             /* for the ranks to find each other */
 static const double TERM_S = 10, KILL_S = 15; /* for mpirun to end after the master */
 
 /* INT and TERM become USR1, which mpirun hands on to every rank at once; after the second one the ranks end themselves, so that
@@ -83,14 +85,14 @@ static void pass_on(watch *w, int number)
         kill(w->mpirun, w->asked++ < 2 ? SIGUSR1 : SIGKILL);
 }
 
-/* A stopped rank, or one that was lost on another host, keeps mpirun for ever. Its ranks end with it. */
+/* A stopped rank, or one that was lost on another host, keeps mpirun for ever; its ranks end with it. Before they have started there is
+ * nothing to wait for. */
 static void hurry(watch *w)
 {
-    int code;
-    int64_t master;
-    bool over = gs_mpi_status_read(w->status, &code, &master) || (master && kill((pid_t)master, 0) && errno == ESRCH);
+    gs_mpi_status s = gs_mpi_status_read(w->status);
     double now = gs_clock_s();
-    if (over && !w->over_s) w->over_s = now;
+    if (!s.ended && !s.started && (s.broken || now - w->began_s > START_S)) kill(w->mpirun, SIGKILL);
+    if ((s.ended || s.broken) && !w->over_s) w->over_s = now;
     if (w->over_s && now - w->over_s > KILL_S) kill(w->mpirun, SIGKILL);
     else if (w->over_s && now - w->over_s > TERM_S) kill(w->mpirun, SIGTERM);
 }
@@ -98,19 +100,19 @@ static void hurry(watch *w)
 static int wait_for(watch *w, const sigset_t *waited)
 {
     const struct timespec second = {1, 0};
-    int status = 0, code;
-    int64_t master;
+    int status = 0;
     while (waitpid(w->mpirun, &status, WNOHANG) == 0) {
         pass_on(w, sigtimedwait(waited, NULL, &second));
         hurry(w);
     }
-    if (gs_mpi_status_read(w->status, &code, &master))
-        return code;
+    bool exited = WIFEXITED(status);
+    gs_mpi_status s = gs_mpi_status_read(w->status);
+    if (s.ended)
+        return s.code;
     if (w->asked > 1)
         return GS_EXIT_STOPPED;
-    if (!master && WIFEXITED(status) && WEXITSTATUS(status) == GS_EXIT_INPUT) /* it could not be started */
+    if (!s.started && exited && WEXITSTATUS(status) == GS_EXIT_INPUT) /* it could not be started */
         return GS_EXIT_INPUT;
-    bool exited = WIFEXITED(status);
     gs_cli_error("mpirun ended with %s %d before the master did: it was killed or crashed. What was finished is in the journal; the "
                  "same command goes on.", exited ? "code" : "signal", exited ? WEXITSTATUS(status) : WTERMSIG(status));
     return GS_EXIT_BUG;
@@ -150,7 +152,7 @@ int gs_launch(int ranks, char **argv, bool recover)
     if (child == 0)
         become_mpirun(ranks, argv, recover, &before);
     if (child > 0)
-        code = wait_for(&(watch){.mpirun = child, .status = status}, &waited);
+        code = wait_for(&(watch){.mpirun = child, .status = status, .began_s = gs_clock_s()}, &waited);
     else
         gs_cli_error("mpirun could not be started: %s.", strerror(errno));
     unlink(status);

@@ -3,6 +3,7 @@
  * Open MPI returns no error towards a dead rank, and a collective with one in it never ends. So nothing here is collective in MPI's
  * sense but Init and Finalize: rank 0 sends to each of the others, and they wait only while it lives. When a rank was lost, the
  * end is rank 0's own: it writes its exit code to the status file that `gridshift run` has named, ends mpirun and itself. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +42,13 @@ void gs_world_lost(int rank)
     world.lost[rank] = true;
 }
 
+void gs_world_found(int rank)
+{
+    if (world.recovers) return; /* then it ends alone */
+    world.lost_count -= world.lost[rank];
+    world.lost[rank] = false;
+}
+
 bool gs_world_master_lives(void) { return !world.master_near || gs_process_lives(&world.master); }
 
 /* -- rank 0's exit code, where mpirun's own says nothing --------------------------------------------------------- */
@@ -56,16 +64,26 @@ static void note_status(const char *word, long long value)
     close(fd);
 }
 
-bool gs_mpi_status_read(const char *path, int *code, int64_t *master)
+static bool is_gone(int64_t pid) { return kill((pid_t)pid, 0) && errno == ESRCH; }
+
+gs_mpi_status gs_mpi_status_read(const char *path)
 {
-    char *text = NULL, *end;
+    gs_mpi_status s = {0};
+    char *text = NULL, word[8];
     size_t length;
-    if (gs_file_read(path, 4096, &text, &length, NULL)) return false;
-    const char *c = strstr(text, "code "), *p = strstr(text, "pid ");
-    *master = p ? strtoll(p + 4, &end, 10) : 0;
-    if (c) *code = (int)strtol(c + 5, &end, 10);
+    if (gs_file_read(path, 1 << 24, &text, &length, NULL)) return s;
+    char *rest = text;
+    long long value;
+    bool rank_gone = false;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        if (sscanf(line, "%7s %lld", word, &value) != 2) continue;
+        if (!strcmp(word, "rank")) rank_gone |= is_gone(value);
+        if (!strcmp(word, "master")) s.started = true, s.broken = is_gone(value);
+        if (!strcmp(word, "code")) s.ended = true, s.code = (int)value;
+    }
+    s.broken |= !s.started && rank_gone;
     free(text);
-    return c != NULL;
+    return s;
 }
 
 static bool parent_is_mpirun(void)
@@ -85,7 +103,7 @@ static _Noreturn void end_all(int code)
     fflush(NULL);
     note_status("code", code);
     if (world.recovers && parent_is_mpirun()) kill(getppid(), SIGTERM);
-    else if (!world.recovers && pthread_equal(pthread_self(), world.thread)) MPI_Abort(MPI_COMM_WORLD, code);
+    else if (!world.recovers && pthread_equal(pthread_self(), world.thread)) MPI_Abort(MPI_COMM_WORLD, code ? code : 1); /* 0: it hangs */
     _exit(code);
 }
 
@@ -103,14 +121,6 @@ static void on_death(void)
     fprintf(stderr, "gridshift: that was rank %d on %s\n", world.rank, gs_process_self().host);
     fflush(stderr);
     if (!world.rank) end_all(1);
-    _exit(1);
-}
-
-_Noreturn void gs_world_orphan(const char *why, bool master_gone)
-{
-    fprintf(stderr, "gridshift: rank %d on %s leaves: %s\n", world.rank, gs_process_self().host, why);
-    fflush(stderr);
-    while (!master_gone && !world.recovers && gs_world_master_lives()) sleep(1);
     _exit(1);
 }
 
@@ -152,6 +162,17 @@ static void receive_share(void *bytes, int length)
     }
 }
 
+_Noreturn void gs_world_orphan(const char *why, bool master_gone)
+{
+    fprintf(stderr, "gridshift: rank %d on %s leaves: %s\n", world.rank, gs_process_self().host, why);
+    fflush(stderr);
+    if (master_gone || world.recovers) _exit(1);
+    int code;
+    receive_share(&code, sizeof code);
+    MPI_Finalize();
+    _exit(0);
+}
+
 void gs_mpi_share(void *bytes, int length)
 {
     if (!world.up) return;
@@ -177,6 +198,8 @@ void gs_mpi_init(int *argc, char ***argv)
 {
     int level;
     signal(SIGPIPE, SIG_IGN); /* a write to a lost rank's socket must not kill this one */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* mpirun is gone: also when this rank is stopped */
+    note_status("rank", getpid()); /* MPI_Init waits for ever for a rank that dies in it */
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &world.size);
@@ -187,8 +210,10 @@ void gs_mpi_init(int *argc, char ***argv)
     gs_die_hook(on_death);
     if (level < MPI_THREAD_FUNNELED) gs_die("this MPI cannot be used beside other threads (level %d)", level);
     gs_process master = gs_process_self();
-    if (!world.rank) note_status("pid", master.pid);
-    else prctl(PR_SET_PDEATHSIG, SIGKILL); /* mpirun is gone: also when this rank is stopped */
+    if (!world.rank) {
+        prctl(PR_SET_PDEATHSIG, 0); /* it still has a journal to close */
+        note_status("master", master.pid);
+    }
     gs_mpi_share(&master, sizeof master);
     world.master_near = gs_process_near(&master);
     world.master = master;

@@ -200,6 +200,7 @@ static void lose(master *m, int rank, const char *reason)
     s->lost = true;
     m->left--;
     gs_world_lost(rank);
+    if (s->beat.stuck) gs_world_found(rank);
     if (s->beat.process.pid && gs_mpi_recovers() && gs_process_near(&s->beat.process) && gs_process_lives(&s->beat.process))
         kill((pid_t)s->beat.process.pid, SIGKILL);
     m->queued -= s->queued;
@@ -212,6 +213,7 @@ static void lose(master *m, int rank, const char *reason)
 /* The answer to the last beat has arrived, or this beat would not have been sent; MPI just has not looked at it yet. */
 static void answer(seat *s, int rank)
 {
+    if (s->lost) gs_world_found(rank);
     MPI_Wait(&s->answering, MPI_STATUS_IGNORE);
     s->answer = (gs_answer){s->beat.number, s->lost};
     MPI_Isend(&s->answer, sizeof s->answer, MPI_BYTE, rank, GS_MSG_ANSWER, MPI_COMM_WORLD, &s->answering);
@@ -277,15 +279,17 @@ static bool goes_on(const master *m)
 static void close_seats(master *m)
 {
     gs_nap nap = {0};
+    bool all_gone = true;
     for (int rank = 1; rank < m->size; rank++) {
         seat *s = &m->seats[rank];
         if (is_in(s)) gs_world_lost(rank);
+        all_gone &= s->gone;
         while (s->gone && s->out.active && !gs_transfer_advance(&s->out)) gs_nap_take(&nap);
         free(s->jobs);
         gs_batch_free(&s->batch);
         if (s->gone) gs_transfer_free(&s->out);
     }
-    if (!gs_mpi_lost()) free(m->seats); /* else a request may still point into it */
+    if (all_gone) free(m->seats); /* else a request may still point into it */
 }
 
 void gs_master(const gs_master_calls *calls, const gs_protection *p)

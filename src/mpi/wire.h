@@ -58,7 +58,8 @@ static const double GS_BEAT_S = 1;
 
 void gs_world_lost(int rank);       /* rank 0: nothing is sent to it any more, and the end is not collective */
 bool gs_world_master_lives(void);   /* on another host than this one: true, nobody knows */
-/* A worker leaves alone. While the master is there and would end with it (no recovery), it waits to be ended instead. */
+void gs_world_found(int rank);      /* rank 0: it lives, and without recovery waits for the end of all */
+/* A worker leaves alone, or, where its end would be everyone's (no recovery), waits for the last gs_mpi_share. */
 _Noreturn void gs_world_orphan(const char *why, bool master_gone);
 
 /* Several jobs or results in one message, read in the order in which they were added. Zero-initialise. */

@@ -69,6 +69,27 @@ may_trace() {
     kill -KILL $traced
     wait $tracer
 }
+# As soon as it is there: mostly in MPI_Init, which waits for ever for a rank that dies in it.
+newborn() {
+    "$gridshift" run --np $((ranks - 1)) -o newborn faults.yaml >newborn.out 2>newborn.err </dev/null &
+    pid=$!
+    until_ok born $pid && kill -KILL "$(pid_of 1 newborn.ranks)" && ends newborn 0 1 75 && completes newborn && complete newborn
+}
+born() { ranks_of "$1" >newborn.ranks && grep -q '^1 ' newborn.ranks; }
+# Without recovery a rank that stops is lost as well; when it wakes up, what it says is ignored.
+wakes_up() {
+    mpirun -n "$ranks" "$gridshift" run --lost-after 4 -o plain --set train.steps=600 faults.yaml >plain.out 2>plain.err </dev/null &
+    pid=$!
+    until_ok recorded plain 1 || return 1
+    for one in $(children $pid); do
+        tr '\0' '\n' <"/proc/$one/environ" | grep -qx OMPI_COMM_WORLD_RANK=1 && worker=$one
+    done
+    kill -STOP "$worker" && until_ok grep -q 'rank 1 .* is lost: no sign of life for 4 s' plain.err && kill -CONT "$worker"
+    wait $pid
+    ended=$?
+    cat plain.err
+    [ $ended = 0 ] && says plain.err 'without mpirun --enable-recovery' && lines plain/journal.jsonl $runs && once plain
+}
 master_killed() {
     start master && kill -KILL "$(pid_of 0 master.ranks)" && ends master 1 && says master.err 'before the master did' &&
         [ -e master/RESUMABLE ] && completes master && complete master
@@ -84,6 +105,8 @@ ok "kill -9 of a worker of $ranks ranks" hit KILL killed 'its process is gone'
 ok 'a crash' hit SEGV crashed 'its process is gone'
 ok 'a stopped worker' hit STOP stopped 'no sign of life for 4 s' --lost-after 4
 if may_trace >trace.log 2>&1; then ok 'a run that hangs' stuck; else echo "# no test of a run that hangs: no process may trace another here"; fi
+ok 'kill -9 of a worker that begins' newborn
+[ "$ranks" = 2 ] || ok 'a worker under plain mpirun that is lost and wakes up' wakes_up
 ok 'kill -9 of the master' master_killed
 ok 'kill -9 of mpirun' mpirun_killed
 finish
