@@ -23,19 +23,13 @@ static void gather(const gs_head *h, int first, const float *from, int K, float 
     }
 }
 
-typedef float V4 __attribute__((vector_size(16)));
-typedef int32_t I4 __attribute__((vector_size(16)));
-
 /* Four rows of four to four columns of four. */
 static void turn4(const float *const from[4], int S, float *to)
 {
-    V4 a, b, c, d;
-    memcpy(&a, from[0], 16), memcpy(&b, from[1], 16), memcpy(&c, from[2], 16), memcpy(&d, from[3], 16);
-    V4 ab = __builtin_shuffle(a, b, (I4){0, 4, 1, 5}), cd = __builtin_shuffle(c, d, (I4){0, 4, 1, 5});
-    V4 AB = __builtin_shuffle(a, b, (I4){2, 6, 3, 7}), CD = __builtin_shuffle(c, d, (I4){2, 6, 3, 7});
-    const V4 out[4] = {__builtin_shuffle(ab, cd, (I4){0, 1, 4, 5}), __builtin_shuffle(ab, cd, (I4){2, 3, 6, 7}),
-                       __builtin_shuffle(AB, CD, (I4){0, 1, 4, 5}), __builtin_shuffle(AB, CD, (I4){2, 3, 6, 7})};
-    for (int i = 0; i < 4; i++) memcpy(to + (ptrdiff_t)i * S, &out[i], 16);
+    V4 rows[4];
+    for (int i = 0; i < 4; i++) rows[i] = v4_load(from[i]);
+    v4_turn(rows);
+    for (int i = 0; i < 4; i++) v4_store(to + (ptrdiff_t)i * S, rows[i]);
 }
 
 /* to(K, S) = from(T, K)^T; rows beyond T count as 0 up to the next 4, what lies further is never read with a weight. */

@@ -12,11 +12,14 @@ typedef struct group {
     int most, n; /* sequences at a time; floats of a key */
 } group;
 
-static void begin(group *g, int N)
+static void begin(group *g, const gs_pairs *p)
 {
-    memset(g, 0, sizeof *g);
-    g->most = N < LANES ? LANES / N : 1;
-    g->n = (g->most * N + LANES - 1) / LANES * LANES;
+    g->most = p->N < LANES ? LANES / p->N : 1;
+    g->n = (g->most * p->N + LANES - 1) / LANES * LANES;
+    for (int j = 0; j < p->keys; j++) {
+        memset(g->x[j], 0, (size_t)g->n * sizeof g->x[j][0]);
+        memset(g->y[j], 0, (size_t)g->n * sizeof g->y[j][0]);
+    }
 }
 
 static inline void copy(float *to, const float *from, int n)
@@ -25,11 +28,18 @@ static inline void copy(float *to, const float *from, int n)
     else memcpy(to, from, (size_t)n * sizeof *to);
 }
 
-/* The scores of sequence i's query and its key j. */
-static inline ptrdiff_t score_at(const gs_pairs *p, int i, int j)
+/* Of sequence i: the rows of its keys, and the scores of its query with row 0. */
+static inline const int32_t *rows_of(const gs_pairs *p, int i) { return p->row + (ptrdiff_t)i * p->T; }
+static inline ptrdiff_t scores_of(const gs_pairs *p, const int32_t *row)
 {
-    const int32_t *row = p->row + (ptrdiff_t)i * p->T;
-    return ((ptrdiff_t)(row[p->position] - p->first_query) * p->rows + row[j]) * p->N;
+    return (ptrdiff_t)(row[p->position] - p->first_query) * p->rows * p->N;
+}
+
+static inline void add(float *to, const float *x, int n)
+{
+    if (n == 4) v4_store(to, v4_load(to) + v4_load(x));
+    else
+        for (int i = 0; i < n; i++) to[i] += x[i];
 }
 
 static void softmax(group *g, int keys)
@@ -52,11 +62,14 @@ static void softmax(group *g, int keys)
 void GS_SET(gs_k_pair_weights)(const gs_pairs *p, const float *scores, float *w, int ldw)
 {
     group g;
-    begin(&g, p->N);
+    begin(&g, p);
     for (int first = 0; first < p->n; first += g.most) {
         int count = p->n - first < g.most ? p->n - first : g.most;
-        for (int i = 0; i < count; i++)
-            for (int j = 0; j < p->keys; j++) copy(g.x[j] + i * p->N, scores + score_at(p, first + i, j), p->N);
+        for (int i = 0; i < count; i++) {
+            const int32_t *row = rows_of(p, first + i);
+            const float *from = scores + scores_of(p, row);
+            for (int j = 0; j < p->keys; j++) copy(g.x[j] + i * p->N, from + row[j] * p->N, p->N);
+        }
         softmax(&g, p->keys);
         for (int i = 0; i < count; i++)
             for (int j = 0; j < p->keys; j++) copy(w + (ptrdiff_t)(first + i) * ldw + j * p->N, g.x[j] + i * p->N, p->N);
@@ -75,7 +88,7 @@ static void softmax_back(group *g, int keys)
 void GS_SET(gs_k_pair_scores_back)(const gs_pairs *p, const float *w, const float *dw, int ldw, float *dscores)
 {
     group g;
-    begin(&g, p->N);
+    begin(&g, p);
     for (int first = 0; first < p->n; first += g.most) {
         int count = p->n - first < g.most ? p->n - first : g.most;
         for (int i = 0; i < count; i++)
@@ -84,11 +97,11 @@ void GS_SET(gs_k_pair_scores_back)(const gs_pairs *p, const float *w, const floa
                 copy(g.y[j] + i * p->N, dw + (ptrdiff_t)(first + i) * ldw + j * p->N, p->N);
             }
         softmax_back(&g, p->keys);
-        for (int i = 0; i < count; i++)
-            for (int j = 0; j < p->keys; j++) {
-                float *to = dscores + score_at(p, first + i, j);
-                for (int h = 0; h < p->N; h++) to[h] += g.y[j][i * p->N + h];
-            }
+        for (int i = 0; i < count; i++) {
+            const int32_t *row = rows_of(p, first + i);
+            float *to = dscores + scores_of(p, row);
+            for (int j = 0; j < p->keys; j++) add(to + row[j] * p->N, g.y[j] + i * p->N, p->N);
+        }
     }
 }
 
@@ -143,10 +156,29 @@ void GS_SET(gs_k_pair_mix_back)(const gs_pairs *p, const float *w, int ldw, cons
 
 /* -- logits of a router, straight from the heads ---------------------------------------------------------------------------- */
 
+/* Four experts, four sequences at a time, so that four chains run beside each other. */
+static int four_by_four(const gs_pairs *p, const float *w, int ldw, const float *base, const float *each, float *r, int ldr)
+{
+    int i = 0, N = p->N;
+    for (; i + 4 <= p->n; i += 4, w += 4 * ldw, r += 4 * ldr) {
+        V4 sum[4];
+        for (int q = 0; q < 4; q++) sum[q] = v4_load(base + (ptrdiff_t)rows_of(p, i + q)[p->position] * 4);
+        for (int j = 0; j < p->keys; j++) {
+            const float *from[4];
+            for (int q = 0; q < 4; q++) from[q] = each + (ptrdiff_t)rows_of(p, i + q)[j] * N * 4;
+            for (int h = 0; h < N; h++)
+                for (int q = 0; q < 4; q++) sum[q] = v4_fma(v4_all(w[q * ldw + j * N + h]), v4_load(from[q] + h * 4), sum[q]);
+        }
+        for (int q = 0; q < 4; q++) v4_store(r + (ptrdiff_t)q * ldr, sum[q]);
+    }
+    return i;
+}
+
 void GS_SET(gs_k_pair_logits)(const gs_pairs *p, const float *w, int ldw, const float *base, const float *each, float *r, int ldr)
 {
-    int N = p->N, E = p->E;
-    for (int i = 0; i < p->n; i++, w += ldw, r += ldr) {
+    int N = p->N, E = p->E, done = E == 4 ? four_by_four(p, w, ldw, base, each, r, ldr) : 0;
+    w += (ptrdiff_t)done * ldw, r += (ptrdiff_t)done * ldr;
+    for (int i = done; i < p->n; i++, w += ldw, r += ldr) {
         const int32_t *row = p->row + (ptrdiff_t)i * p->T;
         memcpy(r, base + (ptrdiff_t)row[p->position] * E, (size_t)E * sizeof *r);
         for (int j = 0; j < p->keys; j++)
@@ -157,6 +189,23 @@ void GS_SET(gs_k_pair_logits)(const gs_pairs *p, const float *w, int ldw, const 
     }
 }
 
+/* Four experts, four heads: the sums over the experts stand in one vector of heads. */
+static void back_of_four(const gs_pairs *p, const int32_t *row, const float *w, const float *dr, const float *each, float *deach, float *dw)
+{
+    V4 d = v4_load(dr);
+    for (int j = 0; j < p->keys; j++) {
+        ptrdiff_t at = (ptrdiff_t)row[j] * 16;
+        V4 e[4], sum = v4_load(dw + j * 4);
+        for (int h = 0; h < 4; h++) {
+            e[h] = v4_load(each + at + h * 4);
+            v4_store(deach + at + h * 4, v4_fma(v4_all(w[j * 4 + h]), d, v4_load(deach + at + h * 4)));
+        }
+        v4_turn(e);
+        for (int x = 0; x < 4; x++) sum = v4_fma(v4_all(dr[x]), e[x], sum);
+        v4_store(dw + j * 4, sum);
+    }
+}
+
 void GS_SET(gs_k_pair_logits_back)(const gs_pairs *p, const float *w, int ldw, const float *dr, int ldr, const float *each, float *dbase,
                                    float *deach, float *dw)
 {
@@ -164,7 +213,11 @@ void GS_SET(gs_k_pair_logits_back)(const gs_pairs *p, const float *w, int ldw, c
     for (int i = 0; i < p->n; i++, w += ldw, dw += ldw, dr += ldr) {
         const int32_t *row = p->row + (ptrdiff_t)i * p->T;
         float *own = dbase + (ptrdiff_t)row[p->position] * E;
-        for (int e = 0; e < E; e++) own[e] += dr[e];
+        add(own, dr, E);
+        if (E == 4 && N == 4) {
+            back_of_four(p, row, w, dr, each, deach, dw);
+            continue;
+        }
         for (int j = 0; j < p->keys; j++)
             for (int h = 0; h < N; h++) {
                 ptrdiff_t at = ((ptrdiff_t)row[j] * N + h) * E;

@@ -65,6 +65,31 @@ static inline void v_store_part(float *p, V v, size_t n) { memcpy(p, &v, n * 4);
 static inline V v_choose(VI mask, V yes, V no) { return (V)((mask & (VI)yes) | (~mask & (VI)no)); }
 static inline V v_abs(V x) { return (V)((VI)x & 0x7fffffff); }
 
+/* Four floats, on every instruction set. */
+typedef float V4 __attribute__((vector_size(16)));
+typedef int32_t I4 __attribute__((vector_size(16)));
+static inline V4 v4_load(const float *p) { V4 v; memcpy(&v, p, sizeof v); return v; }
+static inline void v4_store(float *p, V4 v) { memcpy(p, &v, sizeof v); }
+static inline V4 v4_all(float x) { return x - (V4){0}; }
+static inline V4 v4_fma(V4 a, V4 b, V4 c)
+{
+#if defined(GS_ISA_avx512) || defined(GS_ISA_avx2)
+    return (V4)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+#else
+    for (int i = 0; i < 4; i++) c[i] = fmaf(a[i], b[i], c[i]);
+    return c;
+#endif
+}
+
+/* Rows to columns. */
+static inline void v4_turn(V4 r[4])
+{
+    V4 ab = __builtin_shuffle(r[0], r[1], (I4){0, 4, 1, 5}), cd = __builtin_shuffle(r[2], r[3], (I4){0, 4, 1, 5});
+    V4 AB = __builtin_shuffle(r[0], r[1], (I4){2, 6, 3, 7}), CD = __builtin_shuffle(r[2], r[3], (I4){2, 6, 3, 7});
+    r[0] = __builtin_shuffle(ab, cd, (I4){0, 1, 4, 5}), r[1] = __builtin_shuffle(ab, cd, (I4){2, 3, 6, 7});
+    r[2] = __builtin_shuffle(AB, CD, (I4){0, 1, 4, 5}), r[3] = __builtin_shuffle(AB, CD, (I4){2, 3, 6, 7});
+}
+
 /* exp: x = n ln2 + r, Taylor to r^7 (|r| <= 0.35: below 2e-9 relative), scaled by 2^n in two halves. */
 static inline V v_exp(V x)
 {

@@ -173,10 +173,11 @@ void gs_pass_close(gs_pass **p)
  * which cost more than activations beyond the level-2 cache, unless the heads give the logits: such a batch stays whole for longer. */
 int gs_chunk(const gs_config *c, const gs_dims *d, int batch)
 {
-    enum { CACHE = 2048 * 1024, WHOLE = 8192 * 1024, TOKENS = 96 }; /* bytes of activations; fewer tokens starve the products */
+    enum { CACHE = 1024 * 1024, WHOLE = 8192 * 1024, ROWS = 128 }; /* bytes of activations; with fewer rows of a product it starves */
+    gs_reductions r = gs_reductions_of(c, d, batch);
     size_t one = gs_pass_bytes(c, d, 2, batch) - gs_pass_bytes(c, d, 1, batch);
-    if (gs_balances(c) && !gs_reductions_of(c, d, batch).heads && one * (size_t)batch <= WHOLE) return batch;
-    int most = (int)(CACHE / (one ? one : 1)), least = (TOKENS + d->T - 1) / d->T;
+    if (gs_balances(c) && !r.heads && one * (size_t)batch <= WHOLE) return batch;
+    int most = (int)(CACHE / (one ? one : 1)), late = d->T - r.first, least = (ROWS * d->E / d->k + late - 1) / late;
     if (most < least) most = least;
     return most < batch ? most : batch;
 }
