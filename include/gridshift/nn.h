@@ -93,6 +93,8 @@ typedef struct gs_patch {
     const int32_t *from;   /* (n): resample: sequence i gets the site of sequence from[i] */
     bool one_position;     /* only at `position` */
     int position;
+    bool resume;           /* clean holds this very set, by this pass and these parameters: what lies before the site in the first layer
+                            * is taken from there, with the same bits */
 } gs_patch;
 
 /* Sees what a forward pass leaves at a site, after a patch: x (n (T - gs_pass_first(layer)), D). */

@@ -32,7 +32,8 @@ typedef struct gs_score {
     double load_max;                  /* mixtures: the largest share of assignments that one expert of a layer has; else 0 */
     double aux;                       /* mixtures with a router: the load-balancing loss, summed over layers */
 } gs_score;
-/* Teacher-forced argmax (ties: lower index). patch and record as in gs_view; either may be NULL. */
+/* Teacher-forced argmax (ties: lower index). patch and record as in gs_view; either may be NULL. load_max and aux
+ * are 0 in a patched pass. */
 void gs_evaluate(gs_pass *p, const gs_data *d, int64_t step, const gs_patch *patch, gs_clean *record, gs_score *out);
 /* The constant predictor of DESIGN section 8 on the same set. */
 void gs_evaluate_floor(const gs_data *d, int classes, gs_score *out);

@@ -116,12 +116,16 @@ static double peak_gflops(const gs_kernels *k, double least)
 static void loads(bench *b, gs_bench_result *out)
 {
     out->experts = gs_is_moe(&b->config) ? b->d.E : 0;
-    gs_view view = {0};
-    int n = gs_pass_most(b->pass) < b->batch ? gs_pass_most(b->pass) : b->batch, k = b->d.k, count = n * b->d.T * k;
-    if (!out->experts) return;
-    gs_forward(b->pass, b->tokens, n, &view, NULL);
-    for (int i = 0; i < count; i++)
-        if (gs_pass_choice(b->pass, 0)[i] < 8) out->load[gs_pass_choice(b->pass, 0)[i]] += 1.0 / count;
+    int most = gs_pass_most(b->pass), per = b->d.T * b->d.k, counts[8] = {0};
+    for (int first = 0; out->experts && first < b->batch; first += most) {
+        gs_view view = {.first = first};
+        int n = b->batch - first < most ? b->batch - first : most;
+        gs_forward(b->pass, b->tokens + (ptrdiff_t)first * b->d.T, n, &view, NULL);
+        const int32_t *choice = gs_pass_choice(b->pass, 0);
+        for (int i = 0; i < n * per; i++)
+            if (choice[i] < 8) counts[choice[i]]++;
+    }
+    for (int e = 0; e < 8; e++) out->load[e] = counts[e] / ((double)b->batch * per);
 }
 
 static void measure(bench *b, int runs, gs_bench_result *out)

@@ -71,7 +71,14 @@ void gs_attention_forward(gs_pass *p, int layer, const gs_view *view, float *out
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
     int D = m->d.D;
-    if (layer == 0 && p->reductions.pairs) gs_pairs_mix(p, a->mix);
+    bool resumes = gs_resumes(view, layer);
+    if (resumes && view->patch->site != GS_SITE_ATTN_HEAD) {
+        gs_restore(p, view, GS_SITE_ATTN_OUT, layer, out);
+        gs_visit(p, view, GS_SITE_ATTN_OUT, layer, out);
+        return;
+    }
+    if (resumes) gs_restore(p, view, GS_SITE_ATTN_HEAD, layer, a->mix);
+    else if (layer == 0 && p->reductions.pairs) gs_pairs_mix(p, a->mix);
     else heads_forward(p, layer, view);
     gs_visit(p, view, GS_SITE_ATTN_HEAD, layer, a->mix);
     gs_product o = gs_attention_output(m, layer);

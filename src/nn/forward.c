@@ -50,10 +50,12 @@ static void enter(gs_pass *p, int layer, const int32_t *tokens, const gs_view *v
     gs_layer_acts *a = &p->layer[layer];
     if (layer == 0 && p->reductions.table) {
         gs_pairs_rows(p, tokens);
-        if (p->reductions.pairs) gs_pairs_weights(p, view->patch ? a->first : p->table.from); /* a patched pass has no routing sums */
+        if (p->reductions.pairs && !gs_resumes(view, layer)) /* a patched pass has no routing sums */
+            gs_pairs_weights(p, view->patch ? a->first : p->table.from);
         return;
     }
     if (layer == 0) embed(p, tokens, view);
+    if (gs_resumes(view, layer)) return;
     gs_indices at = gs_layer_tensors(m, layer);
     gs_normalise(p, at.norm1, p->n * m->d.T, a->x, a->norm1, a->stats1);
     gs_attention_inputs(p, at.attention, p->n * m->d.T, a->norm1, a->qkv);
@@ -95,7 +97,7 @@ void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, g
 {
     gs_model *m = p->m;
     p->n = n;
-    if (view->first == 0 && !view->train) gs_prepare(p, NULL, 0);
+    if (view->first == 0 && !view->train && !gs_resumes(view, 0)) gs_prepare(p, NULL, 0);
     for (int l = 0; l < m->d.L; l++) {
         gs_layer_acts *a = &p->layer[l];
         float *next = p->layer[l + 1].x;
@@ -105,7 +107,8 @@ void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, g
         if (!view->routes_only || !p->reductions.heads) middle(p, l, view);
         bool folded = gs_folded(p, l, view);
         gs_ffn_use u = {p, l, at.ffn, tokens, gs_direct(p, view) ? a->mix : a->norm2, rows, folded ? m->d.C : m->d.D, view};
-        gs_ffn_of(&m->config)->forward(&u, next, routing);
+        if (gs_resumes(view, l) && view->patch->site == GS_SITE_FFN_OUT) gs_restore(p, view, GS_SITE_FFN_OUT, l, next);
+        else gs_ffn_of(&m->config)->forward(&u, next, routing);
         if (folded) {
             if (!view->routes_only) gs_fold_logits(p, next, rows);
             continue;

@@ -258,6 +258,9 @@ void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *vie
 void gs_drop_rows(const gs_pass *p, gs_drop_site site, int layer, const gs_view *view, int width, float *mask);
 /* Replaces (patch), stores (record) or shows (watch) the values of a site: x (n (T - first), D), the layer's positions from first on. */
 void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x);
+/* An ablated pass that begins at its site, in the first layer: the clean values of a site (gs_patch.resume). */
+bool gs_resumes(const gs_view *view, int layer);
+void gs_restore(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x);
 
 /* The tensors of a layer, by their first index; layer L: only norm1, the norm before the readout. */
 typedef struct gs_indices { int norm1, attention, norm2, ffn; } gs_indices;

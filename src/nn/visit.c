@@ -42,6 +42,16 @@ static void store(const gs_pass *p, const gs_view *view, gs_site site, int layer
     for (int i = 0; i < p->n; i++) memcpy(to + (size_t)i * row, x + (size_t)i * count, count * sizeof *to);
 }
 
+void gs_restore(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x)
+{
+    const gs_dims *d = &p->m->d;
+    size_t first = (size_t)p->layer[layer].first, row = (size_t)d->T * (size_t)d->D, count = row - first * (size_t)d->D;
+    const float *from = view->patch->clean->site[slot(site)][layer] + (size_t)view->first * row + first * (size_t)d->D;
+    for (int i = 0; i < p->n; i++) memcpy(x + (size_t)i * count, from + (size_t)i * row, count * sizeof *x);
+}
+
+bool gs_resumes(const gs_view *view, int layer) { return layer == 0 && view->patch && view->patch->resume && view->patch->layer <= 0; }
+
 void gs_visit(const gs_pass *p, const gs_view *view, gs_site site, int layer, float *x)
 {
     const gs_patch *patch = view->patch;

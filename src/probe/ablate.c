@@ -12,6 +12,7 @@ typedef struct work { /* one evaluation set of one checkpoint */
     const gs_model *m;
     const gs_data *d;
     const char *split;
+    bool record;   /* clean is filled: an ablated pass begins at its site */
     gs_clean clean;
     int32_t *from; /* (n) */
     gs_metrics *out;
@@ -47,6 +48,7 @@ static void one(const work *w, gs_patch patch, const char *subject)
     const gs_config *c = &w->m->config;
     int draws = patch.mode == GS_MODE_RESAMPLE ? (int)gs_int(c, GS_ABLATE_DRAWS) : 1;
     patch.clean = &w->clean;
+    patch.resume = w->record;
     patch.from = w->from;
     for (int draw = 0; draw < draws; draw++) {
         if (patch.mode == GS_MODE_RESAMPLE)
@@ -92,20 +94,29 @@ static void clean(const work *w, gs_clean *record)
     store(w, &s, "floor");
 }
 
-static bool needs_record(uint32_t ablate)
+static bool asks_for(uint32_t ablate, gs_mode mode)
 {
     for (int site = 0; site < GS_SITE_COUNT; site++)
-        if (ablate & (GS_ABLATE(site, GS_MODE_MEAN) | GS_ABLATE(site, GS_MODE_RESAMPLE))) return true;
+        if (ablate & GS_ABLATE(site, mode)) return true;
     return false;
+}
+
+/* Needed for mean and resample; else only to save time, where it is small. */
+static bool wants_record(const work *w)
+{
+    enum { SMALL = 64 * 1024 * 1024 };
+    const gs_dims *d = &w->m->d;
+    if (asks_for(w->q->ablate, GS_MODE_MEAN) || asks_for(w->q->ablate, GS_MODE_RESAMPLE)) return true;
+    return w->q->ablate && (size_t)w->d->n * (size_t)(d->T * d->D * d->L) * 3 * sizeof(float) <= SMALL;
 }
 
 static int one_set(work *w, gs_err *e)
 {
-    bool record = needs_record(w->q->ablate);
-    if (record && gs_clean_open(&w->clean, &w->m->d, w->d->n, e)) return -1;
+    w->record = wants_record(w);
+    if (w->record && gs_clean_open(&w->clean, &w->m->d, w->d->n, e)) return -1;
     w->from = gs_alloc((size_t)w->d->n, sizeof *w->from);
-    clean(w, record ? &w->clean : NULL);
-    if (record) gs_clean_means(&w->clean, &w->m->d);
+    clean(w, w->record ? &w->clean : NULL);
+    if (asks_for(w->q->ablate, GS_MODE_MEAN)) gs_clean_means(&w->clean, &w->m->d);
     ablate(w);
     free(w->from);
     gs_clean_close(&w->clean);

@@ -86,10 +86,10 @@ void gs_evaluate(gs_pass *p, const gs_data *d, int64_t step, const gs_patch *pat
     *out = (gs_score){0};
     for (int first = 0; first < d->n; first += most) {
         gs_view view = {.step = step, .first = first, .patch = patch, .record = record};
-        chunk(p, d, first, d->n - first < most ? d->n - first : most, &view, &r, &routing, out);
+        chunk(p, d, first, d->n - first < most ? d->n - first : most, &view, &r, patch ? NULL : &routing, out);
     }
     out->loss /= (double)out->targets;
-    if (m->d.E > 1) routing_metrics(m, &routing, out);
+    if (m->d.E > 1 && !patch) routing_metrics(m, &routing, out);
     free(r.rows), free(r.targets), free(r.right), free(r.by_position), free(r.mass), free(r.count), free(r.square);
 }
 

@@ -186,11 +186,11 @@ static void check_ablations(fixture *f)
     check_routing(f);
     gs_clean_means(&clean, &f->d);
     const struct { const char *name; gs_patch patch; } table[] = {
-        {"ffn_out_zero", {GS_SITE_FFN_OUT, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0}},
-        {"attn_out_zero", {GS_SITE_ATTN_OUT, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0}},
-        {"attn_head0_zero", {GS_SITE_ATTN_HEAD, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0}},
-        {"ffn_out_mean", {GS_SITE_FFN_OUT, 0, GS_MODE_MEAN, -1, &clean, NULL, false, 0}},
-        {"expert0_zero", {GS_SITE_FFN_EXPERT, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0}}};
+        {"ffn_out_zero", {GS_SITE_FFN_OUT, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0, false}},
+        {"attn_out_zero", {GS_SITE_ATTN_OUT, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0, false}},
+        {"attn_head0_zero", {GS_SITE_ATTN_HEAD, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0, false}},
+        {"ffn_out_mean", {GS_SITE_FFN_OUT, 0, GS_MODE_MEAN, -1, &clean, NULL, false, 0, false}},
+        {"expert0_zero", {GS_SITE_FFN_EXPERT, 0, GS_MODE_ZERO, -1, NULL, NULL, false, 0, false}}};
     for (size_t i = 0; i < sizeof table / sizeof *table - !gs_is_moe(&f->config); i++) {
         char name[60];
         snprintf(name, sizeof name, "ablate.%s.logits", table[i].name);

@@ -74,7 +74,8 @@ static const char *const runs[] = {
     ADDITION ",\"ffn.kind\":\"moe\",\"reductions\":false}", MODULAR ",\"ffn.kind\":\"moe\",\"model.norm\":\"rmsnorm\"}",
     ADDITION ",\"ffn.kind\":\"glu\",\"model.norm\":\"layernorm\",\"model.layers\":2}",
     HISTOGRAM ",\"attn.dropout\":0.1,\"ffn.dropout\":0.1,\"resid.dropout\":0.1,\"embed.dropout\":0.1,\"ffn.activation\":\"gelu_tanh\"}",
-    "{\"task\":\"addition\",\"task.operands\":2,\"task.digits\":2,\"ffn.kind\":\"moe\",\"router.mode\":\"hash\",\"train.batch\":16,\"eval.samples\":64," SMALL "}"};
+    "{\"task\":\"addition\",\"task.operands\":2,\"task.digits\":2,\"ffn.kind\":\"moe\",\"router.mode\":\"hash\",\"train.batch\":16,\"eval.samples\":64,"
+    SMALL "}"};
 enum { RUNS = sizeof runs / sizeof *runs };
 
 /* Parameters and curve of a whole run under one instruction set; chunk: sequences of one pass, 0: as many as usual. */
@@ -162,6 +163,38 @@ static void a_step_allocates_nothing(void **state)
     assert_int_equal(calls - called, 2); /* they are watched */
 }
 
+/* Every ablation from its site on, and as a whole pass. */
+static void an_ablation_may_begin_at_its_site(void **state)
+{
+    (void)state;
+    gs_err e;
+    for (size_t k = 0; k < RUNS; k++) {
+        gs_training *t = open_training(runs[k]);
+        steps(t, 1, 30);
+        const gs_data *d = gs_task_set(t->task, GS_SET_TEST, 30);
+        gs_clean clean;
+        gs_score clear, whole, part;
+        int32_t *from = gs_alloc((size_t)d->n, sizeof *from);
+        gs_rng_permutation(gs_rng_of(1, GS_RNG_RESAMPLE), 0, 0, d->n, from);
+        assert_int_equal(gs_clean_open(&clean, &t->model->d, d->n, &e), 0);
+        gs_evaluate(t->pass, d, 30, NULL, &clean, &clear);
+        gs_clean_means(&clean, &t->model->d);
+        for (int i = 0; i < GS_SITE_COUNT * GS_MODE_COUNT; i++) {
+            if (!(GS_ABLATE_ALL >> i & 1) || (i / GS_MODE_COUNT == GS_SITE_FFN_EXPERT && !gs_is_moe(&t->config))) continue;
+            gs_patch patch = {.site = (gs_site)(i / GS_MODE_COUNT), .index = 1, .mode = (gs_mode)(i % GS_MODE_COUNT), .layer = -1,
+                              .clean = &clean, .from = from};
+            gs_evaluate(t->pass, d, 30, &patch, NULL, &whole);
+            gs_evaluate(t->pass, d, 30, NULL, &clean, &clear);
+            patch.resume = true;
+            gs_evaluate(t->pass, d, 30, &patch, NULL, &part);
+            assert_memory_equal(&whole, &part, sizeof whole);
+        }
+        gs_clean_close(&clean);
+        free(from);
+        gs_training_close(&t);
+    }
+}
+
 /* Under strict seccomp every system call but read, write and exit ends the process. */
 static void confined(gs_training *t, bool misbehave)
 {
@@ -200,6 +233,7 @@ int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(on_every_instruction_set), cmocka_unit_test(in_every_chunk_size),
-                                       cmocka_unit_test(a_step_allocates_nothing), cmocka_unit_test(a_step_asks_the_kernel_for_nothing)};
+                                       cmocka_unit_test(a_step_allocates_nothing), cmocka_unit_test(an_ablation_may_begin_at_its_site),
+                                       cmocka_unit_test(a_step_asks_the_kernel_for_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
