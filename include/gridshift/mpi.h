@@ -65,14 +65,14 @@ typedef struct gs_loss {
 
 typedef enum gs_stop { GS_GO, GS_STOP, GS_STOP_NOW } gs_stop;
 
-/* Rank 0 only. next: the next job for a worker that has `behind` jobs already, while in_flight have no result, or false: none for it
- * now; with in_flight 0 that is the end. accept: takes a finished job's bytes, at most once for each job that next gave, a worker's
- * jobs in their order. lost: a rank is gone; its jobs have no result and will have none. tick: called about every 50 ms (progress,
- * journal). GS_STOP: workers stop the job that they are at, hand it in as it is, and drop what they have queued. GS_STOP_NOW: only
- * what is finished is handed in. Returns when every worker has said that it leaves, or is lost. */
+/* Rank 0 only. next: the next job for the worker `rank`, which has `behind` jobs already, while in_flight have no result, or false:
+ * none for it now; with in_flight 0 that is the end. accept: takes a finished job's bytes, at most once for each job that next gave, a
+ * worker's jobs in their order. lost: a rank is gone; its jobs have no result and will have none. tick: called about every 50 ms
+ * (progress, journal). GS_STOP: workers stop the job that they are at, hand it in as it is, and drop what they have queued.
+ * GS_STOP_NOW: only what is finished is handed in. Returns when every worker has said that it leaves, or is lost. */
 typedef struct gs_master_calls {
     void *context;
-    bool (*next)(void *context, int behind, int in_flight, gs_job *out);
+    bool (*next)(void *context, int rank, int behind, int in_flight, gs_job *out);
     void (*accept)(void *context, const char *result, size_t length, int rank);
     void (*lost)(void *context, const gs_loss *loss);
     gs_stop (*tick)(void *context);

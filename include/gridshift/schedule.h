@@ -57,6 +57,7 @@ typedef struct gs_machine {
     double wake_s;    /* of a sleep */
     /* elsewhere */
     double sync_s;    /* a group commit: the disk, while the master waits */
+    double record_s;  /* of a record in it */
     double run_s;     /* a worker's processor time of a run beside the run: unpack, record, send */
     double latency_s; /* of a message on its way */
 } gs_machine;

@@ -57,6 +57,7 @@ int gs_lock_take(const char *dir, int shard, bool force, gs_lock **out, gs_err *
 int gs_lock_check(const char *dir, int shard, gs_err *e); /* -1: it would be refused now, and why; takes nothing */
 /* To be called every 10 s. -1: another process has replaced the lock, or the folder cannot be reached: stop writing there. */
 int gs_lock_refresh(gs_lock *l, gs_err *e);
+int gs_lock_count(const char *dir); /* locks of the whole and of shards that are there: masters at work, or lost */
 void gs_lock_release(gs_lock **l); /* nulls */
 
 /* All records of DIR: of each id the last one of a journal, and between journals that of the one that was written last, but never

@@ -15,6 +15,7 @@ struct gs_campaign {
     gs_lock *lock;
     gs_journal *journal;
     gs_progress progress;
+    gs_speeds speeds;
     gs_queue *queue;
     double deadline_s, limit_s; /* by gs_clock_s; from the start to it */
     double next_refresh_s;      /* of the lock */
@@ -129,6 +130,7 @@ void gs_campaign_close(gs_campaign **c)
     if (!*c)
         return;
     gs_queue_close(&(*c)->queue);
+    gs_speeds_free(&(*c)->speeds);
     gs_journal_close(&(*c)->journal);
     gs_lock_release(&(*c)->lock);
     free((*c)->job);
@@ -165,18 +167,19 @@ static void remove_checkpoints(gs_campaign *c)
     c->finished_count = 0;
 }
 
-static gs_time_left time_left(const gs_campaign *c)
+static gs_time_left time_left(const gs_campaign *c, int rank)
 {
     const gs_progress *p = &c->progress;
     double ratio = p->predicted_s > 0 ? p->actual_s / p->predicted_s : 1;
-    return (gs_time_left){c->deadline_s - gs_clock_s(), c->limit_s, ratio};
+    double longest_s = gs_speeds_longest_s(&c->speeds, rank, p->todo_s - p->predicted_s, p->workers);
+    return (gs_time_left){c->deadline_s - gs_clock_s(), c->limit_s, ratio, longest_s};
 }
 
-static bool next_job(void *context, int behind, int in_flight, gs_job *out)
+static bool next_job(void *context, int rank, int behind, int in_flight, gs_job *out)
 {
     gs_campaign *c = context;
     int run;
-    gs_time_left left = time_left(c);
+    gs_time_left left = time_left(c, rank);
     if (stops(c) || !gs_queue_next(c->queue, behind, in_flight, &left, &run, &out->solo)) return false;
     free(c->job);
     c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_wanted(c->session->spec), c->options->dir, &out->length);
@@ -211,6 +214,7 @@ static void accept_result(void *context, const char *result, size_t length, int 
         remember_finished(c, head.run);
     gs_queue_done(c->queue, head.run);
     gs_progress_run(&c->progress, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
+    gs_speeds_add(&c->speeds, rank, gs_plan_cost(p, head.run)->predicted_s, head.wall_s);
 }
 
 /* A run that has ended three workers is a failed one. */
@@ -316,7 +320,7 @@ static void run_here(gs_campaign *c)
     gs_executor execute = gs_execute;
     gs_job job;
     gs_stop_each(on_step, c);
-    while (on_tick(c) == GS_GO && next_job(c, 0, 0, &job)) {
+    while (on_tick(c) == GS_GO && next_job(c, 0, 0, 0, &job)) {
         gs_bytes result = {0};
         gs_stop_hold(false);
         (c->options->isolate ? gs_job_isolate : gs_job_execute)(&execute, job.data, job.length, &result);

@@ -38,6 +38,7 @@ int gs_cmd_show(int argc, char **argv);
 int gs_cmd_eval(int argc, char **argv);
 int gs_cmd_keys(int argc, char **argv);
 int gs_cmd_bench(int argc, char **argv); /* parts of it are collective under mpirun */
+int gs_cmd_submit(int argc, char **argv);
 int gs_cmd_doctor(int argc, char **argv);
 
 /* -- one run (execute.c) ----------------------------------------------------------------------------------- */
@@ -145,6 +146,12 @@ void gs_session_close(gs_session *s);
 int gs_session_save(const gs_session *s, const char *dir, const gs_sets *sets, gs_err *e);
 /* DIR/tables/, DIR/results.csv and DIR/timings.csv from the planned session; *screen gets the tables. */
 int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf *screen, gs_err *e);
+/* How long the done runs took, beside what was predicted. */
+typedef struct gs_pace {
+    double actual_s, predicted_s; /* 0: nothing is done */
+    int ranks;                    /* different workers that they ran on */
+} gs_pace;
+gs_pace gs_session_pace(const gs_session *s);
 /* Is a varying key worth a reader's column? Not when its presence follows from other keys and it has one value wherever it
  * applies. */
 bool gs_session_tells(const gs_session *s, gs_key key);

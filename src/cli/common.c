@@ -156,7 +156,7 @@ static void print_commands(const gs_command *commands, FILE *to)
 
 static int unknown_command(const gs_command *commands, const char *word)
 {
-    static const char *const later[] = {"report", "submit"};
+    static const char *const later[] = {"report"};
     const char *names[OPTIONS_MOST] = {0};
     int count = 0;
     for (; commands[count].name; count++)

@@ -7,7 +7,7 @@
 #include "cli.h"
 #include "gridshift/analysis.h"
 #include "gridshift/probe.h"
-#include "snapshot.h"
+#include "places.h"
 
 typedef struct job {
     const gs_work *work;
@@ -15,7 +15,7 @@ typedef struct job {
     gs_record *out;
     bool failed; /* out->reason says why */
     gs_buf routes[3]; /* of `kept`: what runs/ID/routes.CHECKPOINT.txt gets; empty: no such file */
-    gs_snapshots snapshots;
+    gs_places places;
     double written_s; /* when the last checkpoint was, monotonic */
 } job;
 
@@ -137,12 +137,24 @@ static void tell(const job *j, const char *line)
     if (j->work->tell) j->work->tell(j->work->context, line);
 }
 
-/* A checkpoint that cannot be written does the run no harm: it goes on, and the older one stays. */
-static void write_snapshot(job *j, const gs_training *t)
+static void tell_lines(const job *j, gs_buf *notes)
 {
+    char *rest = notes->text;
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (*line) tell(j, line);
+    gs_buf_free(notes);
+}
+
+/* A checkpoint that cannot be written does the run no harm: it goes on, and the older one stays. */
+static void write_snapshot(job *j, const gs_training *t, bool last)
+{
+    gs_buf notes = {0};
     gs_err e;
     j->written_s = gs_clock_s();
-    if (t->step > j->snapshots.step && gs_snapshots_write(&j->snapshots, t, &j->work->wanted, &j->out->metrics, &e)) tell(j, e.text);
+    if (t->step > (last ? j->places.shared.step : gs_places_step(&j->places)) &&
+        gs_places_write(&j->places, t, &j->work->wanted, &j->out->metrics, last, &notes, &e))
+        tell(j, e.text);
+    tell_lines(j, &notes);
 }
 
 static bool before_step(void *context, gs_training *t)
@@ -150,18 +162,15 @@ static bool before_step(void *context, gs_training *t)
     job *j = context;
     bool stop = j->work->asked && j->work->asked(j->work->context);
     double every_s = 60 * gs_num(&t->config, GS_TRAIN_CHECKPOINT);
-    if (stop || (every_s > 0 && gs_clock_s() - j->written_s >= every_s)) write_snapshot(j, t);
+    if (stop || (every_s > 0 && gs_clock_s() - j->written_s >= every_s)) write_snapshot(j, t, stop);
     return stop;
 }
 
 static void resume(job *j, gs_training *t)
 {
     gs_buf notes = {0};
-    gs_snapshots_resume(&j->snapshots, t, &j->work->wanted, &j->out->metrics, &notes);
-    char *rest = notes.text;
-    for (char *line; (line = strsep(&rest, "\n"));)
-        if (*line) tell(j, line);
-    gs_buf_free(&notes);
+    gs_places_resume(&j->places, t, &j->work->wanted, &j->out->metrics, &notes);
+    tell_lines(j, &notes);
     j->written_s = gs_clock_s();
 }
 
@@ -194,16 +203,18 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     gs_config_id(w->config, out->id);
     gs_count(w->config, &out->counts);
     char *folder = gs_text("%s/runs/%s", w->dir, out->id);
-    job j = {.work = w, .folder = folder, .out = out, .snapshots = {.dir = w->dir, .id = out->id}};
+    job j = {.work = w, .folder = folder, .out = out};
     gs_training *t = NULL;
     gs_outcome outcome = GS_RUN_RECORDED;
     gs_err e;
+    gs_places_open(&j.places, w->dir, out->id, gs_is(w->config, GS_TRAIN_KEEP, 1));
     gs_numeric_start();
     if (gs_training_open(w->config, &t, &e)) fail(&j, e.text);
     else outcome = train_and_measure(&j, t);
     out->ok = !j.failed;
     if (j.failed) gs_metrics_free(&out->metrics);
-    out->checkpoints = j.snapshots.step > 0 && !gs_is(w->config, GS_TRAIN_KEEP, 1);
+    out->checkpoints = j.places.shared.step > 0 && !gs_is(w->config, GS_TRAIN_KEEP, 1);
+    gs_places_close(&j.places, outcome == GS_RUN_RECORDED);
     gs_training_close(&t);
     for (int k = 0; k < 3; k++) gs_buf_free(&j.routes[k]);
     free(folder);

@@ -1,6 +1,7 @@
-/* Which run comes next. In the plan's order, the longest first; but a run whose worker was lost comes alone to the next free worker, so
- * that it is known who ends the next one; the second time it comes when nothing else is left or under way, and the third time never.
- * How often is kept in DIR/losses.txt, for a run that ends all workers of a job would else begin anew in the next. */
+/* Which run comes next. In the plan's order, the longest first, and to a slow worker the longest that it can end in time; but a run
+ * whose worker was lost comes alone to the next free worker, so that it is known who ends the next one; the second time it comes when
+ * nothing else is left or under way, and the third time never. How often is kept in DIR/losses.txt, for a run that ends all workers of
+ * a job would else begin anew in the next. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +23,8 @@ struct gs_queue {
     const gs_plan *plan; /* borrowed */
     const gs_grid *grid;
     char *path;        /* of losses.txt, owned */
-    int next;          /* into plan->order */
+    int *skip;         /* (todo + 1), owned: skip[i] == i, order[i] is there; else it is gone, and the next one is at or after skip[i] */
+    int end;           /* all at and after it are gone */
     list back, last;   /* came back; come at the end, one at a time */
     suspect *suspects; /* (suspect_count), owned */
     int suspect_count;
@@ -101,6 +103,9 @@ gs_queue *gs_queue_open(const gs_plan *plan, const gs_grid *grid, const char *di
     gs_queue *q = gs_alloc(1, sizeof *q);
     q->plan = plan;
     q->grid = grid;
+    q->end = plan->todo;
+    q->skip = gs_alloc((size_t)plan->todo + 1, sizeof *q->skip);
+    for (int i = 0; i <= plan->todo; i++) q->skip[i] = i;
     q->path = shard == GS_WHOLE ? gs_text("%s/losses.txt", dir) : gs_text("%s/losses.%d.txt", dir, shard);
     load(q);
     return q;
@@ -109,6 +114,7 @@ gs_queue *gs_queue_open(const gs_plan *plan, const gs_grid *grid, const char *di
 void gs_queue_close(gs_queue **q)
 {
     if (!*q) return;
+    free((*q)->skip);
     free((*q)->back.at);
     free((*q)->last.at);
     free((*q)->suspects);
@@ -143,14 +149,49 @@ void gs_queue_return(gs_queue *q, int run)
     push(s && s->losses > 1 ? &q->last : &q->back, run);
 }
 
-static bool take_planned(gs_queue *q, const gs_time_left *t, int *run)
+/* The first at or after i that is there; todo: none. Paths are halved, so that this costs next to nothing. */
+static int there(gs_queue *q, int i)
 {
-    while (q->next < q->plan->todo) {
-        *run = q->plan->order[q->next++];
+    while (q->skip[i] != i) i = q->skip[i] = q->skip[q->skip[i]];
+    return i;
+}
+
+/* Where the runs begin that take no longer; the order is one of falling times. */
+static int first_within(const gs_queue *q, double seconds)
+{
+    int low = 0, high = q->plan->todo;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (gs_plan_cost(q->plan, q->plan->order[middle])->predicted_s > seconds) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* Where to begin for a worker that should not get a long one: at the longest that it may have, else at the shortest of all. */
+static int begin_for(gs_queue *q, double longest_s)
+{
+    int i = longest_s > 0 ? there(q, first_within(q, longest_s)) : 0;
+    if (i < q->plan->todo) return i;
+    while (q->end > 0 && q->skip[q->end - 1] != q->end - 1) q->end--;
+    return q->end ? q->end - 1 : 0;
+}
+
+/* What does not fit now will not later. */
+static bool take_from(gs_queue *q, int from, const gs_time_left *t, int *run)
+{
+    for (int i = there(q, from); i < q->plan->todo; i = there(q, i)) {
+        *run = q->plan->order[i];
+        q->skip[i] = i + 1;
         if (q->suspect_count && find(q, *run)) gs_queue_return(q, *run);
         else if (fits(q, t, *run)) return true;
     }
     return false;
+}
+
+static bool take_planned(gs_queue *q, const gs_time_left *t, int *run)
+{
+    return take_from(q, begin_for(q, t->longest_s), t, run) || take_from(q, 0, t, run);
 }
 
 bool gs_queue_next(gs_queue *q, int behind, int in_flight, const gs_time_left *t, int *run, bool *solo)

@@ -84,9 +84,7 @@ static bool parse(int argc, char **argv, gs_run_options *o, int *code)
     return true;
 }
 
-/* A folder holds one sweep. An edited file of the same name continues it. A file without `name:` takes its file's name,
- * which spec.yaml has lost. */
-static int check_folder(const char *dir, const gs_spec *spec, gs_err *e)
+int gs_run_check_folder(const char *dir, const gs_spec *spec, gs_err *e)
 {
     gs_session old = {0};
     gs_err ignored;
@@ -117,7 +115,7 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
     struct stat there;
     if (stat(o->dir, &there) == 0 && !S_ISDIR(there.st_mode))
         return gs_error(e, "%s is not a folder. Give another with -o.", o->dir);
-    if (check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
+    if (gs_run_check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
         return -1;
     if (gs_plan_within(s->plan, s->grid, s->spec, e)) /* the budget is of the whole sweep */
         return -1;

@@ -53,6 +53,7 @@ double gs_limit_slurm_s(void); /* what Slurm leaves this job, in seconds; INFINI
  * it can get on only by its checkpoints. */
 typedef struct gs_time_left {
     double left_s, whole_s, ratio;
+    double longest_s; /* predicted seconds that this worker should not go beyond, while there are shorter runs; 0: as it comes */
 } gs_time_left;
 typedef struct gs_queue gs_queue;
 gs_queue *gs_queue_open(const gs_plan *plan, const gs_grid *grid, const char *dir, int shard); /* plan and grid are borrowed */
@@ -64,6 +65,22 @@ bool gs_queue_blame(gs_queue *q, int run);  /* and its worker was lost. True: th
 void gs_queue_done(gs_queue *q, int run);   /* it has a result */
 int gs_queue_save(gs_queue *q, gs_err *e);  /* DIR/losses.txt, when it changed */
 double gs_queue_changed_s(const gs_queue *q); /* since when it is not saved, by gs_clock_s; now: it is saved */
+
+/* -- speed.c: rank 0 --------------------------------------------------------------------------------------- */
+
+typedef struct gs_effort {
+    double predicted_s, actual_s;
+} gs_effort;
+typedef struct gs_speeds { /* zero-initialise */
+    int ranks;
+    gs_effort *of, all; /* (ranks), owned; of all together */
+} gs_speeds;
+void gs_speeds_add(gs_speeds *s, int rank, double predicted_s, double actual_s); /* a run that came back */
+double gs_speeds_of(const gs_speeds *s, int rank); /* beside all ranks together; 1 before its first run */
+/* For gs_time_left: a rank that is slow gets no run that it would still be at when the others have done the rest, which is left_s of
+ * predicted seconds. 0: it is not slow. */
+double gs_speeds_longest_s(const gs_speeds *s, int rank, double left_s, int workers);
+void gs_speeds_free(gs_speeds *s);
 
 /* -- launch.c: local --------------------------------------------------------------------------------------- */
 
@@ -108,6 +125,9 @@ extern const gs_protection gs_protection_default;
 
 typedef struct gs_campaign gs_campaign;
 int gs_run_shard(const gs_run_options *o); /* or GS_WHOLE */
+/* A folder holds one sweep. An edited file of the same name continues it. A file without `name:` takes its file's name,
+ * which spec.yaml has lost. -> -1: the folder holds another sweep. */
+int gs_run_check_folder(const char *dir, const gs_spec *spec, gs_err *e);
 /* gs_session_plan for this process's part. */
 int gs_run_plan(const gs_run_options *o, gs_session *s, bool retry, gs_err *e);
 /* Takes the folder's lock, plans anew and writes the sweep there. -> GS_EXIT_FINE, or another exit code with its message

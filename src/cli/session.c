@@ -166,6 +166,31 @@ int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf
     return code ? -1 : 0;
 }
 
+static bool same_worker(const gs_record *a, const gs_record *b)
+{
+    return a->rank == b->rank && !strcmp(a->host, b->host);
+}
+
+gs_pace gs_session_pace(const gs_session *s)
+{
+    gs_pace p = {0};
+    const gs_record *seen[1024];
+    for (int i = 0; i < s->plan->count; i++) {
+        char id[33];
+        const gs_record *r = s->plan->state[i] == GS_DONE ? gs_records_find(&s->records, gs_run_id((gs_run){s->grid, i}, id)) : NULL;
+        if (!r)
+            continue;
+        p.actual_s += r->wall_s;
+        p.predicted_s += gs_plan_cost(s->plan, i)->predicted_s;
+        int known = 0;
+        while (known < p.ranks && !same_worker(seen[known], r))
+            known++;
+        if (known == p.ranks && p.ranks < 1024)
+            seen[p.ranks++] = r;
+    }
+    return p;
+}
+
 bool gs_session_tells(const gs_session *s, gs_key key)
 {
     gs_value first = {0};

@@ -294,6 +294,12 @@ static int64_t use(const gs_snapshots *s, int generation, const gs_training *loo
     return step;
 }
 
+int64_t gs_snapshots_newest(const gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, gs_buf *notes)
+{
+    int64_t a = use(s, 0, t, NULL, wanted, NULL, notes), b = use(s, 1, t, NULL, wanted, NULL, notes);
+    return a > b ? a : b;
+}
+
 void gs_snapshots_resume(gs_snapshots *s, gs_training *t, const gs_wanted *wanted, gs_metrics *metrics, gs_buf *notes)
 {
     int64_t a = use(s, 0, t, NULL, wanted, NULL, notes), b = use(s, 1, t, NULL, wanted, NULL, notes);

@@ -15,6 +15,9 @@ typedef struct gs_snapshots {
 /* Fills t (just opened) and metrics (what was measured along the way) from the newest sound checkpoint of the same run, version and
  * measurements on the way (of wanted). notes gets a line for each file that cannot be used. */
 void gs_snapshots_resume(gs_snapshots *s, gs_training *t, const gs_wanted *wanted, gs_metrics *metrics, gs_buf *notes);
+/* -> the step of the newest sound one, as gs_snapshots_resume would use it; 0: there is none. Fills nothing
+ * but notes. */
+int64_t gs_snapshots_newest(const gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, gs_buf *notes);
 int gs_snapshots_write(gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, const gs_metrics *metrics, gs_err *e);
 void gs_snapshots_remove(const char *dir, const char *id); /* both, if they are there */
 /* Removes those that a master left behind when it was killed between the record and their removal: of every id that `done` says is

@@ -2,45 +2,17 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/slurm.h"
 
-typedef struct pace {
-    double actual_s, predicted_s; /* of the done runs */
-    int ranks;                    /* different workers that they ran on */
-} pace;
-
-static bool same_worker(const gs_record *a, const gs_record *b)
-{
-    return a->rank == b->rank && !strcmp(a->host, b->host);
-}
-
-static pace pace_of(const gs_session *s)
-{
-    pace p = {0};
-    const gs_record *seen[1024];
-    for (int i = 0; i < s->plan->count; i++) {
-        char id[33];
-        const gs_record *r = s->plan->state[i] == GS_DONE ? gs_records_find(&s->records, gs_run_id((gs_run){s->grid, i}, id)) : NULL;
-        if (!r)
-            continue;
-        p.actual_s += r->wall_s;
-        p.predicted_s += gs_plan_cost(s->plan, i)->predicted_s;
-        int known = 0;
-        while (known < p.ranks && !same_worker(seen[known], r))
-            known++;
-        if (known == p.ranks && p.ranks < 1024)
-            seen[p.ranks++] = r;
-    }
-    return p;
-}
-
-static void print_left(const gs_session *s)
+static void print_left(const gs_session *s, const char *dir)
 {
     char text[32];
-    pace p = pace_of(s);
     if (!s->plan->todo)
         return;
+    gs_pace p = gs_session_pace(s);
     double ratio = p.predicted_s > 0 ? p.actual_s / p.predicted_s : 1;
-    int workers = p.ranks > 0 ? p.ranks : 1;
+    int masters = gs_lock_count(dir); /* shards are alike in host and rank when they share a node */
+    int workers = p.ranks > masters ? p.ranks : masters > 0 ? masters : 1;
     printf("about %s left with %d worker%s", gs_seconds_text(s->plan->todo_s * ratio / workers, text), workers, workers > 1 ? "s" : "");
     printf(p.predicted_s > 0 ? " (by what the done runs took)\n" : " (predicted; nothing is done yet)\n");
 }
@@ -50,7 +22,8 @@ int gs_cmd_status(int argc, char **argv)
     const char *dir;
     const gs_option options[] = {{0}};
     const gs_usage usage = {"status DIR",
-                            "How far the sweep in DIR is, what failed, and how long the rest takes. Works while a run is going.",
+                            "How far the sweep in DIR is, what failed, how long the rest takes, and where its jobs are in Slurm's queue.\n"
+                            "Works while a run is going.",
                             options, 1, 1};
     int code;
     gs_err e;
@@ -63,7 +36,8 @@ int gs_cmd_status(int argc, char **argv)
     } else {
         printf("%s: %d runs: %d done, %d failed, %d left\n", dir, s.plan->count, s.plan->done,
                s.plan->failed, s.plan->todo);
-        print_left(&s);
+        print_left(&s, dir);
+        gs_slurm_print_queue(dir);
         if (s.plan->failed)
             printf("failed (`gridshift run --retry failed` runs them again):\n");
         gs_session_failures(&s, stdout);

@@ -5,9 +5,10 @@
  * milliseconds that the master sleeps. Batches make one message of many tiny jobs.
  *
  * Invariants: nothing here blocks, so that no worker that is slow, stopped or lost can hold up the others; no step depends on how
- * many jobs there are; a job has one worker at a time, and what another one says of it is ignored. Nothing is sent to a lost worker
- * but the answer to its own sign of life; its requests are left alone, for they may never end. Idle workers stay until the last
- * result is there, so that a job may be issued again. Deliberately not here: what a job means, and when to issue it again. */
+ * many jobs there are; what lies in queues is bounded for all workers together (QUEUES_MOST); a job has one worker at a time, and
+ * what another one says of it is ignored. Nothing is sent to a lost worker but the answer to its own sign of life; its requests are
+ * left alone, for they may never end. Idle workers stay until the last result is there, so that a job may be issued again.
+ * Deliberately not here: what a job means, and when to issue it again. */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,13 +40,14 @@ typedef struct master {
     seat *seats;   /* (size), owned */
     int queued;    /* jobs without a result, of all workers */
     int left;      /* workers that are neither gone nor lost */
+    int queue_most; /* jobs of a worker */
     double last_s; /* of the last job that was issued */
     bool waits;    /* no job for an idle worker until something comes back */
     gs_stop stop;
     double next_tick_s, next_look_s, looked_s, patience_s;
 } master;
 
-enum { TICK_MS = 50, QUEUE_MOST = 2048, BATCH_BYTES = 1 << 20 };
+enum { TICK_MS = 50, QUEUE_LEAST = 16, QUEUE_MOST = 2048, QUEUES_MOST = 1 << 18, BATCH_BYTES = 1 << 20 };
 static const double QUEUE_S = 0.5, NOW_S = 3; /* NOW_S: to hand in what is finished */
 
 static bool is_in(const seat *s) { return !s->gone && !s->lost; }
@@ -53,15 +55,15 @@ static bool is_in(const seat *s) { return !s->gone && !s->lost; }
 /* -- jobs ------------------------------------------------------------------------------------------------------ */
 
 /* Half a queue is enough to go on with: a message then has the other half. */
-static bool is_hungry(const seat *s)
+static bool is_hungry(const master *m, const seat *s)
 {
-    return is_in(s) && !s->told && !s->out.active && s->queued <= QUEUE_MOST / 2 && s->queued_s <= QUEUE_S / 2;
+    return is_in(s) && !s->told && !s->out.active && s->queued <= m->queue_most / 2 && s->queued_s <= QUEUE_S / 2;
 }
 
 static bool has_room(const master *m, const seat *s)
 {
     if (!s->queued) return true;
-    return !s->solo && s->queued < QUEUE_MOST && s->queued_s + m->last_s <= QUEUE_S && s->batch.length < BATCH_BYTES;
+    return !s->solo && s->queued < m->queue_most && s->queued_s + m->last_s <= QUEUE_S && s->batch.length < BATCH_BYTES;
 }
 
 static void remember(seat *s, int64_t id)
@@ -82,7 +84,7 @@ static bool add_job(master *m, seat *s)
 {
     gs_job job = {0};
     if ((m->waits && !s->queued) || !has_room(m, s)) return false;
-    if (!m->calls->next(m->calls->context, s->queued, m->queued, &job)) {
+    if (!m->calls->next(m->calls->context, (int)(s - m->seats), s->queued, m->queued, &job)) {
         m->waits |= !s->queued;
         return false;
     }
@@ -99,7 +101,7 @@ static bool add_job(master *m, seat *s)
 static bool issue(master *m)
 {
     bool any = false, more = !m->stop;
-    for (int rank = 1; rank < m->size; rank++) m->seats[rank].open = more && is_hungry(&m->seats[rank]);
+    for (int rank = 1; rank < m->size; rank++) m->seats[rank].open = more && is_hungry(m, &m->seats[rank]);
     while (more) {
         more = false;
         for (int rank = 1; rank < m->size; rank++)
@@ -297,6 +299,8 @@ void gs_master(const gs_master_calls *calls, const gs_protection *p)
     master m = {.calls = calls, .protection = p, .size = gs_mpi_size(), .left = gs_mpi_size() - 1, .last_s = INFINITY};
     if (m.size < 2) gs_die("a master without workers: one rank does its jobs itself");
     m.seats = gs_alloc((size_t)m.size, sizeof *m.seats);
+    int share = QUEUES_MOST / m.size;
+    m.queue_most = share > QUEUE_MOST ? QUEUE_MOST : share < QUEUE_LEAST ? QUEUE_LEAST : share;
     for (int rank = 0; rank < m.size; rank++) m.seats[rank].answering = MPI_REQUEST_NULL;
     m.looked_s = gs_clock_s();
     m.next_tick_s = m.looked_s + TICK_MS * 1e-3;

@@ -9,19 +9,21 @@
 #include <stdlib.h>
 
 /* As in src/mpi: how far a worker's queue goes, and how a rank naps. */
-static const double QUEUE_S = 0.5, TICK_S = 0.05, NAP_FIRST_S = 50e-6, NAP_MOST_S = 2e-3;
-enum { QUEUE_MOST = 2048 };
+static const double QUEUE_S = 0.5, TICK_S = 0.05, NAP_FIRST_S = 50e-6, NAP_MOST_S = 2e-3, TINY_S = 0.02;
+enum { QUEUE_MOST = 2048, QUEUES_MOST = 1 << 18, QUEUE_LEAST = 16 };
 
 const gs_machine gs_machine_measured = {
     .workers = 1,
-    .message_s = 2e-6,
+    .message_s = 5e-6,
     .job_s = 1e-6,
-    .result_s = 3e-6,
-    .seat_s = 15e-9,
-    .wake_s = 5e-6,
+    .result_s = 2e-6,
+    .seat_s = 25e-9,
+    .beat_s = 10e-6,
+    .wake_s = 10e-6,
     .sync_s = 2e-3,
-    .run_s = 40e-6,
-    .latency_s = 20e-6,
+    .record_s = 10e-6,
+    .run_s = 200e-6,
+    .latency_s = 50e-6,
 };
 
 typedef enum kind { MASTER_WAKES, COMMIT_IS_DUE, JOBS_ARRIVE, JOB_DONE } kind;
@@ -44,6 +46,8 @@ typedef struct desk {   /* a worker */
     int queued;         /* runs without a result, as the master knows it */
     double queued_s;
     bool busy, listed;  /* listed: in `changed` */
+    int held, held_first; /* results that wait for others, and the run of the first one */
+    double held_s;      /* when the last ones were sent */
     double idle_s;      /* since when it is not busy */
 } desk;
 
@@ -59,10 +63,11 @@ typedef struct world {
     desk *desks;   /* (workers), owned */
     int *next_of;  /* (runs), owned: the run after this one on its desk; -1: none */
     result *inbox; /* (runs), owned: on their way to the master or there */
-    int inbox_count;
+    int inbox_count, inbox_messages;
     int *changed, changed_count; /* (workers), owned: desks whose hunger the master has to look at */
     double *core_free; /* (cores), owned */
     double last_s;     /* of the last job that was issued */
+    int queue_most;    /* of a desk */
     int waiting;       /* results that are not on the disk */
     double tick_s, told_s; /* when the next commit is due; the last time for which there is an event */
     double asleep_s;   /* since when the master sleeps; INFINITY: its next turn is an event */
@@ -138,14 +143,25 @@ static void start_job(world *w, int worker, double at)
     push(&w->events, (event){.at = compute(w, at, w->m.run_s) + w->seconds[d->first], .kind = JOB_DONE, .worker = worker});
 }
 
+static void hand_in(world *w, int worker, double at)
+{
+    desk *d = &w->desks[worker];
+    for (int run = d->held_first; d->held; run = w->next_of[run], d->held--) w->inbox[w->inbox_count++] = (result){worker, run};
+    w->inbox_messages++;
+    d->held_s = at;
+    wake_master(w, at + w->m.latency_s);
+}
+
+/* The results of tiny jobs wait until the queue is empty, or for the next look of the thread that sends. */
 static void job_done(world *w, int worker, double at)
 {
     desk *d = &w->desks[worker];
-    w->inbox[w->inbox_count++] = (result){worker, d->first};
-    wake_master(w, at + w->m.latency_s);
-    d->first = w->next_of[d->first];
+    int run = d->first;
+    if (!d->held++) d->held_first = run;
+    d->first = w->next_of[run];
     d->busy = false;
     d->idle_s = at;
+    if (w->seconds[run] >= TINY_S || d->first < 0 || at >= d->held_s + TINY_S) hand_in(w, worker, at);
     if (d->first >= 0) start_job(w, worker, at);
 }
 
@@ -158,11 +174,11 @@ static void jobs_arrive(world *w, int worker, double at)
 
 /* -- the master -------------------------------------------------------------------------------------------- */
 
-static bool is_hungry(const desk *d) { return d->queued <= QUEUE_MOST / 2 && d->queued_s <= QUEUE_S / 2; }
+static bool is_hungry(const world *w, const desk *d) { return d->queued <= w->queue_most / 2 && d->queued_s <= QUEUE_S / 2; }
 
 static bool add_job(world *w, desk *d)
 {
-    if (w->next == w->runs || (d->queued && (d->queued == QUEUE_MOST || d->queued_s + w->last_s > QUEUE_S))) return false;
+    if (w->next == w->runs || (d->queued && (d->queued == w->queue_most || d->queued_s + w->last_s > QUEUE_S))) return false;
     int run = w->next++;
     w->next_of[run] = -1;
     if (d->first < 0) d->first = run;
@@ -182,7 +198,7 @@ static void keep_hungry(world *w)
     for (int i = 0; i < w->changed_count; i++) {
         desk *d = &w->desks[w->changed[i]];
         d->listed = false;
-        if (is_hungry(d)) w->changed[kept++] = w->changed[i];
+        if (is_hungry(w, d)) w->changed[kept++] = w->changed[i];
     }
     w->changed_count = kept;
     qsort(w->changed, (size_t)kept, sizeof *w->changed, ascending);
@@ -223,7 +239,7 @@ static int take_results(world *w)
         if (!d->listed) w->changed[w->changed_count++] = w->inbox[i].worker;
         d->listed = true;
     }
-    w->inbox_count = 0;
+    w->inbox_count = w->inbox_messages = 0;
     w->accepted += count;
     w->waiting += count;
     return count;
@@ -233,9 +249,10 @@ static int take_results(world *w)
 static double commit(world *w, double at)
 {
     if (!w->waiting || (at < w->tick_s && w->accepted < w->runs)) return at;
+    at += w->m.sync_s + w->waiting * w->m.record_s;
     w->waiting = 0;
-    w->tick_s = at + w->m.sync_s + TICK_S;
-    return at + w->m.sync_s;
+    w->tick_s = at + TICK_S;
+    return at;
 }
 
 static void rest(world *w, double at)
@@ -256,8 +273,8 @@ static void take_turn(world *w, double at)
     int jobs = issue(w), batches = w->changed_count;
     double sent = compute(w, at, batches * m->message_s + jobs * m->job_s);
     send(w, sent);
-    int results = take_results(w);
-    double taken = results * (m->message_s + m->result_s), calm = fmax(0.01, 1 - beats(m));
+    int messages = w->inbox_messages, results = take_results(w);
+    double taken = messages * m->message_s + results * m->result_s, calm = fmax(0.01, 1 - beats(m));
     double end = commit(w, compute(w, sent, (idle_turn_s(m) + taken) / calm));
     w->busy_s += end - at;
     w->end_s = end;
@@ -269,6 +286,8 @@ static void take_turn(world *w, double at)
 static void open_world(world *w, const double *seconds, int runs, const gs_machine *m)
 {
     *w = (world){.seconds = seconds, .runs = runs, .m = *m, .last_s = INFINITY, .tick_s = TICK_S, .asleep_s = INFINITY};
+    int share = QUEUES_MOST / m->workers;
+    w->queue_most = share > QUEUE_MOST ? QUEUE_MOST : share < QUEUE_LEAST ? QUEUE_LEAST : share;
     w->desks = gs_alloc((size_t)m->workers, sizeof *w->desks);
     w->changed = gs_alloc((size_t)m->workers, sizeof *w->changed);
     w->next_of = gs_alloc((size_t)runs + 1, sizeof *w->next_of);

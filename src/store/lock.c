@@ -196,6 +196,16 @@ int gs_lock_refresh(gs_lock *l, gs_err *e)
     return failed;
 }
 
+int gs_lock_count(const char *dir)
+{
+    int count;
+    char *whole = path_of(dir, GS_WHOLE);
+    free(gs_shards_of(dir, "lock.", "", &count));
+    count += access(whole, F_OK) == 0;
+    free(whole);
+    return count;
+}
+
 void gs_lock_release(gs_lock **l)
 {
     if (!*l) return;

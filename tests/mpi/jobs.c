@@ -75,11 +75,13 @@ typedef struct sweep {
     int count, issued, accepted, ticks, stop_after; /* stop_after: ticks, 0: never */
     size_t padding;                                  /* bytes of each job beside its struct */
     int *seen;                                       /* (count) */
+    int rank_of[3];                                  /* of the first jobs */
     char *bytes;
 } sweep;
 
-static bool next(void *context, int behind, int in_flight, gs_job *out)
+static bool next(void *context, int rank, int behind, int in_flight, gs_job *out)
 {
+    CHECK(rank > 0 && rank < gs_mpi_size());
     sweep *s = context;
     CHECK(behind >= 0 && behind <= in_flight && in_flight <= s->issued - s->accepted);
     if (s->issued == s->count) return false;
@@ -105,6 +107,7 @@ static void accept_result(void *context, const char *result, size_t length, int 
     CHECK(length == sizeof index + s->jobs[index].answer);
     CHECK(fits(result + sizeof index, index, length - sizeof index));
     s->seen[index]++;
+    if (index < 3) s->rank_of[index] = rank;
     s->accepted++;
 }
 
@@ -180,8 +183,7 @@ static void drive_stopped(void)
     if (gs_mpi_rank()) return;
     int workers = gs_mpi_size() - 1;
     CHECK(s.accepted >= workers && s.issued < COUNT && s.ticks >= 2);
-    CHECK(s.issued > s.accepted + workers); /* there were queues, */
-    CHECK(s.accepted <= 10 * workers);      /* and they were dropped: 100 ms are five jobs */
+    CHECK(s.issued > s.accepted + workers); /* there were queues, and they were dropped */
 }
 
 /* Behind a job of a second nothing is queued: the one worker does it, the other one both short ones. */
@@ -189,9 +191,8 @@ static void drive_unequal(void)
 {
     job jobs[] = {{0, 1000, 0}, {1, 300, 0}, {2, 300, 0}};
     sweep s = {.jobs = jobs, .count = 3};
-    double began = gs_clock_s();
     drive(&s);
-    if (!gs_mpi_rank() && gs_mpi_size() > 2) CHECK(gs_clock_s() - began < 1.25);
+    if (!gs_mpi_rank() && gs_mpi_size() > 2) CHECK(s.rank_of[1] != s.rank_of[0] && s.rank_of[2] != s.rank_of[0]);
 }
 
 /* One worker sleeps for two seconds; the others and the master have nothing to do. */
@@ -199,10 +200,10 @@ static void drive_idle(void)
 {
     job one = {0, 2000, 0};
     sweep s = {.jobs = &one, .count = 1};
-    double share = drive(&s);
+    double began = gs_clock_s(), share = drive(&s);
     printf("rank %d of %d waited with %.2f %% of a core\n", gs_mpi_rank(), gs_mpi_size(), 100 * share);
     CHECK(share < CPU_SHARE_MOST);
-    if (!gs_mpi_rank()) CHECK(s.ticks >= 20 && s.ticks <= 60);
+    if (!gs_mpi_rank()) CHECK(s.ticks >= 2 && s.ticks <= (gs_clock_s() - began) / 0.05 + 2);
 }
 
 static void agree_asleep(void)

@@ -140,9 +140,25 @@ cluster_up() {
     return 1
 }
 
-# Every process of a job on a node is a descendant of a slurmstepd that has the node's spool folder or name; linuxproc, one machine: so
-# the daemon goes first, then its steps with their children.
-cluster_steps() { pgrep -f "slurmstepd: \[.*" || true; }
+# The processes of a node: its daemon, the daemon's steps, and what these started.
+cluster_family() {
+    local child
+    for child in $(pgrep -P "$1"); do
+        cluster_family "$child"
+    done
+    echo "$1"
+}
+# As when its power fails. A step's daemon is known by the node's log, which it has open.
+cluster_kill_node() {
+    local pid step
+    pid=$(cat "$cluster/n$1.pid") || return 1
+    kill -KILL "$pid"
+    for step in $(pgrep slurmstepd); do
+        find "/proc/$step/fd" -lname "$cluster/n$1.log" 2>/dev/null | grep -q . || continue
+        cluster_family "$step" | xargs -r kill -KILL 2>/dev/null
+    done
+    return 0
+}
 
 # cluster_end PIDFILE NAME: ends that daemon, if it is one.
 cluster_end() {

@@ -14,7 +14,7 @@
 enum { RUNS = 5 };
 static gs_cost costs[RUNS] = {{.predicted_s = 50}, {.predicted_s = 40}, {.predicted_s = 30}, {.predicted_s = 20}, {.predicted_s = 10}};
 static gs_plan plan = {.count = RUNS, .todo = RUNS, .shards = 1, .costs = costs, .cost_count = RUNS};
-static const gs_time_left ever = {INFINITY, INFINITY, 1};
+static const gs_time_left ever = {INFINITY, INFINITY, 1, 0};
 
 static void expect(gs_queue *q, int behind, int in_flight, const gs_time_left *t, int wanted, bool wanted_solo)
 {
@@ -88,16 +88,16 @@ static void test_time(void **state)
 {
     (void)state;
     gs_queue *q = open_queue();
-    expect(q, 0, 0, &(gs_time_left){35, 60, 1}, 2, false);
-    expect(q, 0, 0, &(gs_time_left){35, 60, 2}, 4, false); /* 20 s became 40 s */
-    expect(q, 0, 0, &(gs_time_left){35, 60, 2}, -1, false);
+    expect(q, 0, 0, &(gs_time_left){35, 60, 1, 0}, 2, false);
+    expect(q, 0, 0, &(gs_time_left){35, 60, 2, 0}, 4, false); /* 20 s became 40 s */
+    expect(q, 0, 0, &(gs_time_left){35, 60, 2, 0}, -1, false);
     gs_queue_return(q, 2);
-    expect(q, 0, 0, &(gs_time_left){29, 60, 1}, -1, false);
-    expect(q, 0, 0, &(gs_time_left){31, 60, 1}, 2, true);
+    expect(q, 0, 0, &(gs_time_left){29, 60, 1, 0}, -1, false);
+    expect(q, 0, 0, &(gs_time_left){31, 60, 1, 0}, 2, true);
     gs_queue_close(&q);
     q = open_queue();
-    expect(q, 0, 0, &(gs_time_left){5, 45, 1}, 0, false);
-    expect(q, 0, 0, &(gs_time_left){5, 45, 1}, -1, false);
+    expect(q, 0, 0, &(gs_time_left){5, 45, 1, 0}, 0, false);
+    expect(q, 0, 0, &(gs_time_left){5, 45, 1, 0}, -1, false);
     gs_queue_close(&q);
 }
 
