@@ -108,9 +108,9 @@ size_t gs_attention_scratch(int T, int K); /* floats */
 static inline int gs_attention_stride(int T) { return (T + 15) / 16 * 16; }
 static inline size_t gs_packed_size(int N, int K) { return (size_t)((N + 31) / 32 * 32) * (size_t)K; } /* floats */
 
-/* Eigenvalues of a symmetric matrix a(n,n), in double, the same bits everywhere (no LAPACK: see eigen.c). values (n), largest first. a is
- * used up; with `vectors` its row i becomes the unit eigenvector of values[i] (its sign is arbitrary). About 3 n^3 FLOPs, 12 n^3 with
- * vectors; allocates. */
+/* Eigenvalues of a symmetric matrix a(n,n), in double, the same bits everywhere (no LAPACK: see eigen.c). values (n), largest first; all
+ * nan where an element is not finite. a is used up; with `vectors` its row i becomes the unit eigenvector of values[i] (its sign is
+ * arbitrary). About 3 n^3 FLOPs, 12 n^3 with vectors; allocates. */
 void gs_eigen(int n, double *a, double *values, bool vectors);
 
 /* The assignment of rows to columns of gain(n,n) with the largest sum, which is returned; column_of (n). Ties: deterministic. */

@@ -115,9 +115,20 @@ static void back(int n, double *a, const double *tau, const double *z, const int
     free(c), free(s);
 }
 
+static bool all_finite(size_t count, const double *a)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += fabs(a[i]);
+    return sum < INFINITY;
+}
+
 void gs_eigen(int n, double *a, double *values, bool vectors)
 {
     size_t N = (size_t)n;
+    if (!all_finite(N * N, a)) { /* QL would go round in vain */
+        for (int i = 0; i < n; i++) values[i] = NAN;
+        return;
+    }
     double *d = gs_alloc(N, sizeof *d), *e = gs_alloc(N, sizeof *e), *tau = gs_alloc(N, sizeof *tau), *p = gs_alloc(N, sizeof *p);
     double *z = vectors ? gs_alloc(N * N, sizeof *z) : NULL;
     int *order = gs_alloc(N, sizeof *order);

@@ -234,6 +234,9 @@ static void eigenvalues_come_back(void **state)
     for (int i = 0; i < 20; i++) flat[i] = 2;
     one_eigen(64, spread, 1e-14), one_eigen(33, pairs, 1e-13), one_eigen(20, flat, 1e-14);
     one_eigen(5, none, 0), one_eigen(1, one, 0), one_eigen(2, two, 1e-15);
+    double broken[4] = {1, NAN, NAN, 1}, values[2];
+    gs_eigen(2, broken, values, true);
+    assert_true(isnan(values[0]) && isnan(values[1]));
 }
 
 /* Against every permutation, and a planted renaming. */
