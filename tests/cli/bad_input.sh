@@ -171,6 +171,7 @@ one 2:35 'ablate: ffn.expert takes only mode zero' 'ablate: [{site: ffn.expert, 
 one 2:10 'ablate: each entry needs a site and a mode' 'ablate: [{site: ffn.out}]'
 one 2:39 'ablate: ffn.out with zero is there twice; remove one' 'ablate: [{site: ffn.out, mode: zero}, {site: ffn.out, mode: zero}]'
 one 2:9 'ablate must be a list, and this is a map' 'ablate: {site: ffn.out, mode: zero}'
+one 2:12 'task.leave_out leaves out 1000 of the 1000 inputs, and both parts need one: change task.leave_from or task.leave_to' 'defaults: {task.leave_out: ones, task.leave_from: 0}'
 one 2:9 "there is no probe 'routin'. Did you mean 'routing'? \`gridshift keys\` lists them" 'probe: [routin]'
 one 2:8 'probe: routing is of mixtures, and no run of the sweep is one; remove it' 'probe: [routing]'
 one 2:16 'probe: norms is there twice; remove one' 'probe: [norms, norms]'

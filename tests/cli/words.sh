@@ -29,6 +29,10 @@ ok 'show of an unknown id' refuses "no finished run's id begins with 'abc'" "$gr
 ok 'keys of an unknown key' refuses "unknown key 'ffn.widht'. Did you mean 'ffn.width'?" "$gridshift" keys ffn.widht
 ok 'keys of an unknown task' refuses 'additon' "$gridshift" keys --task additon
 
+ok 'eval of an unknown probe' refuses "--probe: there is no probe 'fourrier'. Did you mean 'fourier'?" "$gridshift" eval --probe fourrier nowhere
+manual_of_probes() { code 0 "$gridshift" keys && says out.txt 'routing: loads, entropies' && says out.txt 'neuron_concentration_live_one_sided'; }
+ok 'keys lists the probes and their metrics' manual_of_probes
+
 one_key() { code 0 "$gridshift" keys ffn.top_k && says out.txt 'ffn.top_k: integer 1..256; default 1; when' && lines out.txt 2; }
 manual_of_task() { code 0 "$gridshift" keys --task modular && says out.txt 'train.weight_decay' && says out.txt 'default 1' && ! grep -q task.digits out.txt; }
 json_manual() { code 0 "$gridshift" keys --json && python3 -c 'import json; k = json.load(open("out.txt"))["keys"]; assert any(r["name"] == "ffn.kind" and "moe" in r["choices"].split() for r in k)'; }
