@@ -5,7 +5,9 @@
  * there (same digit, so another operation: arXiv 2605.09403); modular: the first operand; other tasks: the token itself. It is drawn
  * uniformly among those; a position without one is left out. With LD = logit(donor's answer) - logit(own answer): effect = sum (LD patched
  * - LD own) / sum (LD donor - LD own), 0 when the patch does nothing and 1 when it does all. The first inputs of the set, 16,384
- * positions at most, are patched; donors come from all of it. */
+ * positions at most, are patched; donors come from all of it. Where the task has operations, also by digit and operation of the patched
+ * input: among three-digit numbers few carry far, so that a mean over all of a digit's inputs is one of inputs without a carry. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,9 @@ typedef struct work {
     int32_t *key, *from, *bucket, *start;    /* (all): of this position; (all); (all): inputs by key; (keys + 1) */
     int keys;
     sums all[SITES], stratum[SITES][GS_STRATA_MOST];
+    bool has_op;
+    gs_label op;                             /* when has_op */
+    sums *cell[SITES];                       /* (Q, op.values): by digit and operation */
     int32_t *row;                            /* of a chunk */
 } work;
 
@@ -82,6 +87,11 @@ static int argmax(int n, const float *x)
     return best;
 }
 
+static void add(sums *to, const sums *x)
+{
+    to->pairs += x->pairs, to->flips += x->flips, to->moved += x->moved, to->whole += x->whole;
+}
+
 static void count(work *w, int site, int i, int t, const float *patched)
 {
     const gs_scene *s = w->s;
@@ -91,11 +101,10 @@ static void count(work *w, int site, int i, int t, const float *patched)
     double base = (double)mine[other] - (double)mine[own];
     sums x = {1, argmax(s->d.C, patched) == other, (double)patched[other] - (double)patched[own] - base,
               (double)theirs[other] - (double)theirs[own] - base};
-    uint64_t left = s->data->strata[(size_t)i * (size_t)s->d.T + (size_t)t];
-    for (sums *to = &w->all[site]; to; left &= left - 1) {
-        to->pairs += x.pairs, to->flips += x.flips, to->moved += x.moved, to->whole += x.whole;
-        to = left ? &w->stratum[site][__builtin_ctzll(left)] : NULL;
-    }
+    size_t at = (size_t)i * (size_t)s->d.T + (size_t)t;
+    add(&w->all[site], &x);
+    for (uint64_t left = s->data->strata[at]; left; left &= left - 1) add(&w->stratum[site][__builtin_ctzll(left)], &x);
+    if (w->has_op && w->op.of[at] >= 0) add(&w->cell[site][(int)place * w->op.values + w->op.of[at]], &x);
 }
 
 static void patch_position(work *w, int site, int t)
@@ -136,14 +145,27 @@ static int open_work(work *w, gs_scene *s, gs_err *e)
     w->key = gs_alloc(all, 4), w->from = gs_alloc(all, 4), w->bucket = gs_alloc(all, 4);
     w->start = gs_alloc((size_t)(s->d.V > 100 ? s->d.V : 100) + 1, 4);
     w->row = gs_alloc((size_t)gs_pass_most(s->q->pass), 4);
+    w->has_op = gs_label_family(s, "op", &w->op);
+    for (int site = 0; site < SITES && w->has_op; site++) w->cell[site] = gs_alloc((size_t)(s->Q * w->op.values), sizeof(sums));
     return 0;
+}
+
+static void tell_site(const work *w, int site)
+{
+    int strata;
+    const gs_stratum *name = gs_task_strata(w->s->q->task, &strata);
+    tell(w->s, &w->all[site], site, "");
+    for (int k = 0; k < strata; k++) tell(w->s, &w->stratum[site][k], site, name[k].name);
+    for (int i = 0; w->has_op && i < w->s->Q * w->op.values; i++) {
+        char both[48];
+        snprintf(both, sizeof both, "digit=%d,op=%s", i / w->op.values, w->op.names[i % w->op.values]);
+        tell(w->s, &w->cell[site][i], site, both);
+    }
 }
 
 static int run(gs_scene *s, gs_err *e)
 {
     work w;
-    int strata;
-    const gs_stratum *name = gs_task_strata(s->q->task, &strata);
     if (open_work(&w, s, e)) return -1;
     for (int t = s->d.first; t < s->d.T; t++) {
         bool any = false;
@@ -151,10 +173,9 @@ static int run(gs_scene *s, gs_err *e)
         for (int i = 0; i < w.n; i++) any |= w.from[i] != i;
         for (int site = 0; any && site < SITES; site++) patch_position(&w, site, t);
     }
-    for (int site = 0; site < SITES; site++) {
-        tell(s, &w.all[site], site, "");
-        for (int k = 0; k < strata; k++) tell(s, &w.stratum[site][k], site, name[k].name);
-    }
+    for (int site = 0; site < SITES; site++) tell_site(&w, site);
+    for (int site = 0; site < SITES; site++) free(w.cell[site]);
+    gs_label_free(&w.op);
     free(w.key), free(w.from), free(w.bucket), free(w.start), free(w.row);
     gs_clean_close(&w.clean);
     return 0;

@@ -545,7 +545,9 @@ class Probes:
         for site, rows in found.items():
             rows = np.array(rows)
             at = rows[:, 0].astype(int), rows[:, 1].astype(int)
-            for name, inside in [("", np.ones(len(rows), bool))] + [(s, d.strata[s][at]) for s in d.strata]:
+            groups = [("", np.ones(len(rows), bool))] + [(s, d.strata[s][at]) for s in d.strata]
+            groups += [(f"{s},{op}", d.strata[s][at] & d.strata[op][at]) for s in d.strata for op in d.strata if s[:6] == "digit=" and op[:3] == "op="]
+            for name, inside in groups:
                 if inside.any():
                     flips, moved, whole = rows[inside, 2].mean(), rows[inside, 3].sum(), rows[inside, 4].sum()
                     self.tell("patching", flips, "flip_rate", f"site={site}", name)
