@@ -10,7 +10,7 @@
 #include "cli/run.h"
 #include "gridshift/mpi.h"
 
-enum { REPEAT_MOST = 32, ORDER = 768, BLOCK = 64, SMALL_SUMS = 200, LARGE_SUM = 1 << 20 };
+enum { FIGURES = 7, VECTORS = 5, REPEAT_MOST = 32, ORDER = 256, BLOCK = 64, SMALL_SUMS = 200, LARGE_SUM = 1 << 20 };
 
 typedef struct choice {
     const char *np_text, *rows_text, *columns_text, *repeat_text, *runs_text, *ranks_text;
@@ -21,6 +21,7 @@ typedef struct choice {
 typedef struct rates {
     gs_spread gram, qr, eigen; /* GFLOP/s of the whole team */
     gs_spread latency_s, bytes_per_s; /* of a sum over the ranks: of one number, of a million */
+    gs_spread by_qr_s, by_gram_s;     /* of a whole spectrum with 5 vectors */
 } rates;
 
 /* -- measuring --------------------------------------------------------------------------------------------------- */
@@ -75,6 +76,17 @@ static double eigen_s(const gs_team *t, gs_matrix *S, gs_matrix *Z, double *valu
     return since(t, now);
 }
 
+static double spectrum_s(const gs_team *t, gs_matrix *A, gs_spectrum_by by)
+{
+    gs_err e;
+    double *values = gs_alloc((size_t)A->cols, sizeof *values), *v = gs_alloc((size_t)A->cols * VECTORS, sizeof *v);
+    fill(A);
+    double now = start(t);
+    if (gs_singular(A, by, values, VECTORS < A->cols ? VECTORS : A->cols, v, &e)) gs_die("%s", e.text);
+    free(values), free(v);
+    return since(t, now);
+}
+
 static void sums_s(const gs_team *t, double *room, double *latency, double *rate)
 {
     double now = start(t);
@@ -85,8 +97,8 @@ static void sums_s(const gs_team *t, double *room, double *latency, double *rate
     *rate = 8.0 * LARGE_SUM / since(t, now);
 }
 
-/* One round of everything. x (5): the figures of rates, in their order. */
-static void round_of(const gs_team *t, const choice *c, double x[5])
+/* One round of everything. x: the figures of rates, in their order. */
+static void round_of(const gs_team *t, const choice *c, double x[FIGURES])
 {
     gs_matrix A, C, S, Z;
     double n = c->columns, *values = gs_alloc(ORDER, sizeof *values), *room = gs_alloc(LARGE_SUM, sizeof *room);
@@ -98,13 +110,16 @@ static void round_of(const gs_team *t, const choice *c, double x[5])
     x[1] = 2 * n * n * (c->rows - n / 3) * 1e-9 / qr_s(t, &A);
     x[2] = 9.0 * ORDER * ORDER * ORDER * 1e-9 / eigen_s(t, &S, &Z, values);
     sums_s(t, room, &x[3], &x[4]);
+    x[5] = spectrum_s(t, &A, GS_BY_QR);
+    x[6] = spectrum_s(t, &A, GS_BY_GRAM);
     gs_matrix_close(&A), gs_matrix_close(&C), gs_matrix_close(&S), gs_matrix_close(&Z);
     free(values), free(room);
 }
 
-static rates summarise(double x[5][REPEAT_MOST], int n)
+static rates summarise(double x[FIGURES][REPEAT_MOST], int n)
 {
-    return (rates){gs_spread_of(x[0], n), gs_spread_of(x[1], n), gs_spread_of(x[2], n), gs_spread_of(x[3], n), gs_spread_of(x[4], n)};
+    return (rates){gs_spread_of(x[0], n), gs_spread_of(x[1], n), gs_spread_of(x[2], n), gs_spread_of(x[3], n), gs_spread_of(x[4], n),
+                   gs_spread_of(x[5], n), gs_spread_of(x[6], n)};
 }
 
 /* -- printing: rank 0 ---------------------------------------------------------------------------------------------- */
@@ -117,15 +132,16 @@ static void add_rate(gs_cells *t, const gs_spread *s, double scale)
 
 static void print_rates(const choice *c, const rates *alone, const rates *team, int ranks)
 {
-    gs_cells t = {.columns = 9};
-    static const char *const heads[] = {"", "Gram GFLOP/s", "spread", "QR GFLOP/s", "spread", "eigen GFLOP/s", "spread", "sum us",
-                                        "sum GB/s"};
+    gs_cells t = {.columns = 13};
+    static const char *const heads[] = {"", "Gram GFLOP/s", "spread", "QR GFLOP/s", "spread", "eigen GFLOP/s", "spread", "spectrum by QR s",
+                                        "spread", "by Gram s", "spread", "sum us", "sum GB/s"};
     for (int i = 0; i < t.columns; i++) gs_cells_add(&t, "%s", heads[i]);
     for (int k = 0; k < 2; k++) {
         const rates *r = k ? team : alone;
         if (k && ranks == 1) break;
         gs_cells_add(&t, k ? "ScaLAPACK, %d ranks" : "LAPACK, %d rank", k ? ranks : 1);
         add_rate(&t, &r->gram, 1), add_rate(&t, &r->qr, 1), add_rate(&t, &r->eigen, 1);
+        add_rate(&t, &r->by_qr_s, 1), add_rate(&t, &r->by_gram_s, 1);
         gs_cells_add(&t, "%.2f", k ? r->latency_s.median * 1e6 : 0);
         gs_cells_add(&t, "%.2f", k ? r->bytes_per_s.median * 1e-9 : 0);
     }
@@ -186,12 +202,12 @@ static void print_model(const choice *c, const rates *alone, const rates *team, 
 
 static void measure(const choice *c)
 {
-    double x[2][5][REPEAT_MOST], y[5];
+    double x[2][FIGURES][REPEAT_MOST], y[FIGURES] = {0};
     gs_team team = gs_team_open(gs_mpi_size(), GS_SHAPE_TALL), alone = gs_team_alone();
     for (int i = 0; i < c->repeat && team.size; i++)
         for (int k = 0; k < 2; k++) {
             if (k ? team.size > 1 : gs_mpi_rank() == 0) round_of(k ? &team : &alone, c, y);
-            for (int f = 0; f < 5; f++) x[k][f][i] = y[f];
+            for (int f = 0; f < FIGURES; f++) x[k][f][i] = y[f];
             double meet = 0;
             gs_team_sum(&team, &meet, 1); /* nobody works beside rank 0 alone */
         }
