@@ -13,8 +13,8 @@
 enum { FIGURES = 7, VECTORS = 5, REPEAT_MOST = 32, ORDER = 256, BLOCK = 64, SMALL_SUMS = 200, LARGE_SUM = 1 << 20 };
 
 typedef struct choice {
-    const char *np_text, *rows_text, *columns_text, *repeat_text, *runs_text, *ranks_text;
-    int np, rows, columns, repeat, runs, ranks;
+    const char *np_text, *rows_text, *columns_text, *repeat_text, *runs_text, *ranks_text, *latency_text;
+    int np, rows, columns, repeat, runs, ranks, latency_us;
 } choice;
 
 /* Rates of one rank; of a team: of each of its ranks. */
@@ -174,7 +174,16 @@ static void print_memory(const choice *c)
     gs_cells_free(&t);
 }
 
-/* Time = FLOPs / rate + messages x latency + bytes / bandwidth, each as measured here. */
+/* What pdsyevd waits for beside its FLOPs, in sums over the ranks for each row: it reduces a row at a time. */
+static double waits_of(const rates *alone, const rates *team, int ranks)
+{
+    double flops = 9.0 * ORDER * ORDER * ORDER * 1e-9;
+    double wait = flops / team->eigen.median - flops / (alone->eigen.median * ranks);
+    return wait > 0 ? wait / ORDER / team->latency_s.median : 0;
+}
+
+/* Time = FLOPs / rate of a rank + messages x latency + bytes / bandwidth, each as measured here; a sum and a broadcast take log2(ranks)
+ * steps. */
 static void print_model(const choice *c, const rates *alone, const rates *team, int ranks)
 {
     gs_map_cost m;
@@ -184,18 +193,18 @@ static void print_model(const choice *c, const rates *alone, const rates *team, 
         printf("\n%s\n", e.text);
         return;
     }
-    double N = c->runs, solve = 9 * N * N * N / c->ranks;
-    double efficiency = ranks > 1 ? team->gram.median / ranks / alone->gram.median : 1;
-    double gram_time = (m.flops - solve) / (1e9 * alone->gram.median * efficiency), eigen_time = solve / (1e9 * team->eigen.median / ranks);
-    double latency = ranks > 1 ? team->latency_s.median : 0, bandwidth = ranks > 1 ? team->bytes_per_s.median : INFINITY;
-    double message_time = m.messages * latency, move_time = m.sent / bandwidth;
-    printf("\nmodel of a map: %d runs x 1,024 rows x 64 features on %d ranks, of one site and one rank\n"
-           "  memory    %s; %d runs' features at a time, panels of %d\n  products  %.3g FLOPs: %s\n  eigen     %.3g FLOPs: %s\n"
-           "  messages  %.3g, %s sent: %s and %s\n  files     %lld read\n  in all    %s\n",
-           c->runs, c->ranks, gs_bytes_text(m.bytes, bytes), m.resident, m.panel, m.flops - solve, gs_seconds_text(gram_time, work), solve,
-           gs_seconds_text(eigen_time, eigen), m.messages, gs_bytes_text((int64_t)m.sent, sent), gs_seconds_text(message_time, messages),
-           gs_seconds_text(move_time, moved), (long long)m.reads,
-           gs_seconds_text(gram_time + eigen_time + message_time + move_time, total));
+    double N = c->runs, solve = 9 * N * N * N / c->ranks, latency = c->latency_us > 0 ? c->latency_us * 1e-6 : team->latency_s.median;
+    double steps = log2(c->ranks) / log2(ranks), waits = waits_of(alone, team, ranks);
+    double products_s = (m.flops - solve) / (1e9 * alone->gram.median), messages_s = m.messages * latency;
+    double solve_s = solve / (1e9 * alone->eigen.median) + N * waits * steps * latency, moved_s = m.sent / team->bytes_per_s.median;
+    printf("\nmodel of a map: %d runs x 1,024 rows x 64 features on %d ranks, of one site and one rank; latency %.3g us%s\n"
+           "  memory    %s; %d runs' features at a time, panels of %d\n  products  %.3g FLOPs: %s\n"
+           "  eigen     %.3g FLOPs and %.0f x %.1f waits for a row: %s\n  messages  %.3g, %s sent: %s and %s\n  files     %lld read\n"
+           "  in all    %s\n",
+           c->runs, c->ranks, latency * 1e6, c->latency_us > 0 ? " (given)" : "", gs_bytes_text(m.bytes, bytes), m.resident, m.panel,
+           m.flops - solve, gs_seconds_text(products_s, work), solve, waits, steps, gs_seconds_text(solve_s, eigen), m.messages,
+           gs_bytes_text((int64_t)m.sent, sent), gs_seconds_text(messages_s, messages), gs_seconds_text(moved_s, moved), (long long)m.reads,
+           gs_seconds_text(products_s + solve_s + messages_s + moved_s, total));
 }
 
 /* -- the command --------------------------------------------------------------------------------------------------- */
@@ -217,7 +226,7 @@ static void measure(const choice *c)
     rates one = summarise(x[0], c->repeat), many = summarise(x[ranks > 1], c->repeat);
     print_rates(c, &one, &many, ranks);
     print_memory(c);
-    print_model(c, &one, &many, ranks);
+    if (ranks > 1) print_model(c, &one, &many, ranks);
 }
 
 static bool number(const char *name, const char *text, int least, int *out) { return !text || gs_cli_int(name, text, least, out); }
@@ -231,6 +240,7 @@ static bool parse(int argc, char **argv, choice *c, int *code)
         {"repeat", 0, GS_OPTION_TEXT, &c->repeat_text, "N", "rounds (5)"},
         {"model-runs", 0, GS_OPTION_TEXT, &c->runs_text, "N", "runs of the model of a map (10000)"},
         {"model-ranks", 0, GS_OPTION_TEXT, &c->ranks_text, "P", "its ranks (1024)"},
+        {"latency", 0, GS_OPTION_TEXT, &c->latency_text, "US", "of a message in the model, instead of the measured one"},
         {0}};
     const gs_usage usage = {"bench analysis [options]",
                             "Gram and QR of a tall matrix, eigenvalues and sums over the ranks, on one rank (LAPACK) and on all\n"
@@ -243,7 +253,7 @@ static bool parse(int argc, char **argv, choice *c, int *code)
     if (!number("np", c->np_text, 1, &c->np) || !number("rows", c->rows_text, 4, &c->rows) || 
         !number("columns", c->columns_text, 1, &c->columns) ||
         !number("repeat", c->repeat_text, 1, &c->repeat) || !number("model-runs", c->runs_text, 2, &c->runs) ||
-        !number("model-ranks", c->ranks_text, 1, &c->ranks))
+        !number("model-ranks", c->ranks_text, 1, &c->ranks) || !number("latency", c->latency_text, 1, &c->latency_us))
         return false;
     if (c->repeat <= REPEAT_MOST && c->columns <= c->rows) return true;
     gs_cli_error("command line: --repeat is at most %d, --columns at most --rows.", REPEAT_MOST);
