@@ -102,6 +102,34 @@ static void undecided(void **state)
     close_world(&w);
 }
 
+/* Against R's power.t.test(strict = TRUE): 334.2 pairs at 0.05, 405.0 at 0.05/2; and SciPy for TOST and Welch's test. */
+static void seeds_that_would_decide(void **state)
+{
+    (void)state;
+    world w;
+    pairs(&w, flat, noise, 5);
+    gs_claim_spec c[] = {claim(GS_EXPECT_GREATER, GS_TEST_PAIRED), claim(GS_EXPECT_EQUIVALENT, GS_TEST_PAIRED)};
+    c[1].margin = 0.1;
+    gs_table t = judged(&w, c, 1);
+    assert_int_equal(cell(&t, 0, "n needed")->i, 335);
+    gs_table_close(&t);
+    t = judged(&w, c, 2);
+    assert_int_equal(cell(&t, 0, "n needed")->i, 405);
+    gs_table_close(&t);
+    t = judged(&w, c + 1, 1);
+    assert_int_equal(cell(&t, 0, "n needed")->i, 93);
+    gs_table_close(&t);
+    c[0].test = GS_TEST_WELCH;
+    t = judged(&w, c, 1);
+    assert_int_equal(cell(&t, 0, "n needed")->i, 315);
+    gs_table_close(&t);
+    c[0].test = GS_TEST_WILCOXON;
+    t = judged(&w, c, 1);
+    assert_int_equal(cell(&t, 0, "n needed")->i, 351); /* 335 pi / 3, up */
+    gs_table_close(&t);
+    close_world(&w);
+}
+
 /* Five sign flips cannot reach p < 0.05: undecided however large the difference, and six would do. */
 static void too_few_for_an_exact_test(void **state)
 {
@@ -317,7 +345,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(supported_and_contradicted), cmocka_unit_test(undecided),        cmocka_unit_test(too_few_for_an_exact_test),
         cmocka_unit_test(two_seeds_decide_nothing),   cmocka_unit_test(equivalence),      cmocka_unit_test(the_family_counts),
-        cmocka_unit_test(rank_tests_are_named),       cmocka_unit_test(matched_keys_meet), cmocka_unit_test(pooled_on_purpose),
+        cmocka_unit_test(rank_tests_are_named),       cmocka_unit_test(seeds_that_would_decide),
+              cmocka_unit_test(matched_keys_meet), cmocka_unit_test(pooled_on_purpose),
         cmocka_unit_test(missing_runs_need_partial),  cmocka_unit_test(narrowed_claims_are_skipped), cmocka_unit_test(censored_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
