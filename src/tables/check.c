@@ -63,10 +63,10 @@ static bool has_split(const gs_config *c, int kind)
     return kind == GS_SET_ALL ? modular : kind == GS_SET_LEFT ? leaves : modular || leaves;
 }
 
-/* The stratum is a split, one of the task's strata, or a split, a comma and a stratum. */
-static bool task_stratum_fits(const gs_metric_name *m, const gs_config *c)
+/* The stratum is a split, one of the task's strata, or a split, a comma and a stratum. tokens: the metric is of single tokens, so that
+ * it has the strata of tokens too. */
+static bool task_stratum_fits(const char *name, bool tokens, const gs_config *c)
 {
-    const char *name = m->stratum;
     for (int kind = 0; kind < GS_SET_KINDS; kind++) {
         size_t n = strlen(gs_set_split[kind]);
         if (n == 0 || strncmp(name, gs_set_split[kind], n)) continue;
@@ -80,7 +80,7 @@ static bool task_stratum_fits(const gs_metric_name *m, const gs_config *c)
     const gs_stratum *strata = gs_task_strata(task, &count);
     bool found = false;
     for (int k = 0; k < count; k++)
-        found = found || (!strcmp(strata[k].name, name) && (strata[k].whole || !strcmp(m->row->name, "accuracy")));
+        found = found || (!strcmp(strata[k].name, name) && (strata[k].whole || tokens));
     gs_task_close(&task);
     return found;
 }
@@ -96,16 +96,14 @@ static bool probe_stratum_fits(const gs_metric_name *m, const gs_config *c)
         const char *at = known;
         while (*at && (strcspn(at, " ") != n || strncmp(at, term, n))) at += strcspn(at, " "), at += *at == ' ';
         if (*at) continue;
-        gs_metric_name alone = {.row = m->row};
-        snprintf(alone.stratum, sizeof alone.stratum, "%s", term);
-        if (!strchr(known, '*') || !task_stratum_fits(&alone, c)) return false;
+        if (!strchr(known, '*') || !task_stratum_fits(term, true, c)) return false;
     }
     return true;
 }
 
 static bool stratum_fits(const gs_metric_name *m, const gs_config *c)
 {
-    return m->probe >= 0 ? probe_stratum_fits(m, c) : task_stratum_fits(m, c);
+    return m->probe >= 0 ? probe_stratum_fits(m, c) : task_stratum_fits(m->stratum, !strcmp(m->row->name, "accuracy"), c);
 }
 
 static gs_keyset task_keys(void)
