@@ -179,10 +179,13 @@ static double k_square_sum(size_t n, const float *x)
 static double double_sum(size_t n, const float *x)
 {
     double acc[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) acc[l] += (double)x[i + l];
-    for (int l = 0; i < n; i++, l++) acc[l] += (double)x[i];
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes a;
+        float at[LANES];
+        group(x + i, n - i, 0, &a);
+        memcpy(at, &a, sizeof at);
+        for (int l = 0; l < LANES; l++) acc[l] += (double)at[l];
+    }
     return tree(acc);
 }
 

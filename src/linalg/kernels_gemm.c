@@ -114,7 +114,13 @@ static void pack_panel(bool transposed, int K, int N, const float *B, int ldb, f
     for (; j + 4 <= N; j += 4) {
         const float *b0 = B + (ptrdiff_t)j * ldb, *b1 = b0 + ldb, *b2 = b1 + ldb, *b3 = b2 + ldb;
         float *to = panel + j;
-        for (int k = 0; k < K; k++, to += NR) to[0] = b0[k], to[1] = b1[k], to[2] = b2[k], to[3] = b3[k];
+        int k = 0;
+        for (; k + 4 <= K; k += 4, to += 4 * NR) {
+            V4 r[4] = {v4_load(b0 + k), v4_load(b1 + k), v4_load(b2 + k), v4_load(b3 + k)};
+            v4_turn(r);
+            for (int i = 0; i < 4; i++) v4_store(to + i * NR, r[i]);
+        }
+        for (; k < K; k++, to += NR) to[0] = b0[k], to[1] = b1[k], to[2] = b2[k], to[3] = b3[k];
     }
     for (; j < N; j++)
         for (int k = 0; k < K; k++) panel[(ptrdiff_t)k * NR + j] = B[(ptrdiff_t)j * ldb + k];

@@ -129,8 +129,8 @@ void GS_SET(gs_k_pair_mix)(const gs_pairs *p, const float *w, int ldw, const flo
     }
 }
 
-/* dv_j += w_j do, and do . v_j by 16 lanes */
-static inline float value_back(int K, float w, const float *d, const float *v, float *dv)
+/* dv_j += w_j do, and the lanes of do . v_j */
+static inline lanes value_back(int K, float w, const float *d, const float *v, float *dv)
 {
     lanes sum = {0};
     for (int at = 0; at < K; at += W) {
@@ -138,7 +138,22 @@ static inline float value_back(int K, float w, const float *d, const float *v, f
         sum.v[at / W % PARTS] = v_fma(x, part(v + at, K - at), sum.v[at / W % PARTS]);
         store(dv + at, v_fma(v_all(w), x, part(dv + at, K - at)), K - at);
     }
-    return lanes_sum(&sum);
+    return sum;
+}
+
+/* One key: dw of its heads, four at a time. */
+static void key_back(int N, int K, const float *w, const float *d, const float *v, float *dv, float *dw)
+{
+    int h = 0;
+    for (; h + 4 <= N; h += 4) {
+        lanes sum[4];
+        for (int i = 0; i < 4; i++) sum[i] = value_back(K, w[h + i], d + (h + i) * K, v + (h + i) * K, dv + (h + i) * K);
+        v4_store(dw + h, lanes_sum4(sum));
+    }
+    for (; h < N; h++) {
+        lanes sum = value_back(K, w[h], d + h * K, v + h * K, dv + h * K);
+        dw[h] = lanes_sum(&sum);
+    }
 }
 
 void GS_SET(gs_k_pair_mix_back)(const gs_pairs *p, const float *w, int ldw, const float *v, float *dv, int ldv, const float *d, int ldo,
@@ -146,11 +161,10 @@ void GS_SET(gs_k_pair_mix_back)(const gs_pairs *p, const float *w, int ldw, cons
 {
     for (int i = 0; i < p->n; i++, w += ldw, dw += ldw, d += ldo) {
         const int32_t *row = p->row + (ptrdiff_t)i * p->T;
-        for (int j = 0; j < p->keys; j++)
-            for (int h = 0; h < p->N; h++) {
-                ptrdiff_t at = (ptrdiff_t)row[j] * ldv + h * p->K;
-                dw[j * p->N + h] = value_back(p->K, w[j * p->N + h], d + h * p->K, v + at, dv + at);
-            }
+        for (int j = 0; j < p->keys; j++) {
+            ptrdiff_t at = (ptrdiff_t)row[j] * ldv;
+            key_back(p->N, p->K, w + j * p->N, d, v + at, dv + at, dw + j * p->N);
+        }
     }
 }
 

@@ -191,4 +191,27 @@ LANES_FOLD(lanes_max, _mm256_max_ps, _mm_max_ps, _mm_max_ss)
 LANES_FOLD(lanes_sum, x[i] + x[i + half])
 LANES_FOLD(lanes_max, x[i] > x[i + half] ? x[i] : x[i + half])
 #endif
+
+/* Four such sums, by the same tree. */
+static inline V4 lanes_sum4(const lanes a[4])
+{
+    V4 r[4];
+#if defined(GS_ISA_avx512)
+    for (int i = 0; i < 4; i++) {
+        __m512 x = (__m512)a[i].v[0];
+        __m256 y = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+        r[i] = (V4)_mm_add_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
+    }
+#else
+    for (int i = 0; i < 4; i++) {
+        float x[LANES];
+        memcpy(x, &a[i], sizeof x);
+        for (int half = 8; half > 2; half /= 2)
+            for (int l = 0; l < half; l++) x[l] += x[l + half];
+        r[i] = v4_load(x);
+    }
+#endif
+    v4_turn(r);
+    return (r[0] + r[2]) + (r[1] + r[3]);
+}
 #endif

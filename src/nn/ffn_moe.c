@@ -46,31 +46,30 @@ void gs_moe_take(gs_layer_acts *a, gs_arena *arena, const gs_config *c, const gs
     gs_block_acts_take(&a->block, arena, gs_ffn_of(c)->block, rows, (size_t)d->width);
 }
 
-/* The row of a token in x and y, which begin at the layer's first query. */
-static int row_of(const gs_ffn_use *u, int token)
+/* Where assignment i, of a row in x, goes. */
+static void take_place(const gs_ffn_use *u, gs_moe_acts *a, int i, int row, int32_t *next)
 {
-    int T = u->p->m->d.T, first = u->p->layer[u->layer].first;
-    return token / T * (T - first) + token % T - first;
+    int32_t to = next[a->choice[i]]++;
+    a->place[i] = to;
+    a->token[to] = row;
+    if (gs_direct(u->p, u->view)) a->row[to] = u->p->readers.row[row];
 }
 
-/* Positions before `skip` meet no expert: nothing reads what would come out. Their place is -1. */
-static void sort_by_expert(const gs_ffn_use *u, gs_moe_acts *a, int tokens, int skip)
+/* Positions before `skip` meet no expert: nothing reads what would come out. Their place is -1. Rows of x begin at the first query. */
+static void sort_by_expert(const gs_ffn_use *u, gs_moe_acts *a, int skip)
 {
     const gs_dims *d = &u->p->m->d;
+    int n = u->p->n, T = d->T, k = d->k, first = u->p->layer[u->layer].first;
     memset(a->first, 0, (size_t)(d->E + 1) * sizeof *a->first);
-    for (int i = 0; i < tokens * d->k; i++)
-        if (i / d->k % d->T >= skip) a->first[a->choice[i] + 1]++;
+    for (int b = 0; b < n; b++)
+        for (int i = (b * T + skip) * k; i < (b + 1) * T * k; i++) a->first[a->choice[i] + 1]++;
     for (int e = 0; e < d->E; e++) a->first[e + 1] += a->first[e];
     int32_t next[256];
     memcpy(next, a->first, (size_t)d->E * sizeof *next);
-    for (int i = 0; i < tokens * d->k; i++) {
-        a->place[i] = -1;
-        if (i / d->k % d->T < skip) continue;
-        int32_t row = next[a->choice[i]]++;
-        a->place[i] = row;
-        a->token[row] = row_of(u, i / d->k);
-        if (gs_direct(u->p, u->view)) a->row[row] = u->p->readers.row[a->token[row]];
-    }
+    memset(a->place, 0xff, (size_t)(n * T * k) * sizeof *a->place);
+    for (int b = 0; b < n; b++)
+        for (int t = skip; t < T; t++)
+            for (int j = 0; j < k; j++) take_place(u, a, (b * T + t) * k + j, b * (T - first) + t - first, next);
 }
 
 static gs_block_use expert(const gs_ffn_use *u, int e)
@@ -111,16 +110,34 @@ static bool ablated(const gs_ffn_use *u, int e)
     return p && p->site == GS_SITE_FFN_EXPERT && p->index == e && (p->layer < 0 || p->layer == u->layer);
 }
 
+/* With one expert a token and weights that sum to 1 the weight is the constant 1: values are moved, and it has no gradient. */
+static bool moves(const gs_model *m) { return m->d.k == 1 && !gs_is(&m->config, GS_ROUTER_GATE, GS_GATE_RAW); }
+
+/* y = sum of w_j times the sorted outputs */
+static void outputs(const gs_ffn_use *u, const gs_moe_acts *a, float *y)
+{
+    const gs_model *m = u->p->m;
+    size_t out = (size_t)u->out;
+    memset(y, 0, (size_t)u->rows * out * sizeof *y);
+    for (int i = 0; i < u->p->n * m->d.T * m->d.k; i++) {
+        if (a->place[i] < 0) continue;
+        const float *from = a->y + (size_t)a->place[i] * out;
+        float *to = y + (size_t)a->token[a->place[i]] * out;
+        if (moves(m)) memcpy(to, from, out * sizeof *to);
+        else m->kernels->scale_add(out, a->weight[i], from, to);
+    }
+}
+
 void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
 {
     const gs_model *m = u->p->m;
     gs_moe_acts *a = &u->p->layer[u->layer].moe;
-    int tokens = u->p->n * m->d.T, k = m->d.k;
+    int tokens = u->p->n * m->d.T;
     bool last = u->layer == m->d.L - 1;
     size_t D = (size_t)m->d.D, out = (size_t)u->out;
     gs_route(u, a, tokens, routing);
     if (last && u->view->routes_only) return;
-    sort_by_expert(u, a, tokens, last ? u->p->reductions.first : 0);
+    sort_by_expert(u, a, last ? u->p->reductions.first : 0);
     for (int r = 0; r < a->first[m->d.E]; r++) memcpy(a->x + (size_t)r * D, u->x + (size_t)a->token[r] * D, D * sizeof *y);
     if (u->view->train && u->p->layer[u->layer].mask_h) drop_hidden(u, tokens);
     for (int e = 0; e < m->d.E; e++) {
@@ -129,10 +146,7 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
         if (ablated(u, e)) memset(to, 0, (size_t)b.rows * out * sizeof *to);
         else gs_ffn_of(&m->config)->block->forward(&b, to);
     }
-    memset(y, 0, (size_t)u->rows * out * sizeof *y);
-    for (int i = 0; i < tokens * k; i++)
-        if (a->place[i] >= 0)
-            m->kernels->scale_add(out, a->weight[i], a->y + (size_t)a->place[i] * out, y + (size_t)row_of(u, i / k) * out);
+    outputs(u, a, y);
 }
 
 /* dweight, and the gradient of each sorted output: d block_j = w_j dy */
@@ -144,9 +158,14 @@ static void outputs_back(const gs_ffn_use *u, gs_moe_acts *a, const float *dy, f
     for (int i = 0; i < u->p->n * m->d.T * m->d.k; i++) {
         a->dweight[i] = 0;
         if (a->place[i] < 0) continue;
-        const float *from = dy + (size_t)row_of(u, i / m->d.k) * out;
+        const float *from = dy + (size_t)a->token[a->place[i]] * out;
+        float *to = dsorted + (size_t)a->place[i] * out;
+        if (moves(m)) {
+            memcpy(to, from, out * sizeof *to);
+            continue;
+        }
         a->dweight[i] = m->kernels->dot(out, from, a->y + (size_t)a->place[i] * out);
-        m->kernels->scale_add(out, a->weight[i], from, dsorted + (size_t)a->place[i] * out);
+        m->kernels->scale_add(out, a->weight[i], from, to);
     }
 }
 
@@ -164,6 +183,6 @@ void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_r
     }
     int tokens = u->p->n * m->d.T;
     for (int i = 0; i < tokens * m->d.k; i++)
-        if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)row_of(u, i / m->d.k) * D);
+        if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)a->token[a->place[i]] * D);
     if (a->p) gs_route_back(u, a, tokens, dx, routing);
 }

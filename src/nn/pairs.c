@@ -222,14 +222,13 @@ void gs_pairs_clear(gs_pass *p)
     gs_readers_clear(p);
 }
 
-/* One query: the gradient of its weights, of the values and of the router's logits. */
-static void query_back(gs_pass *p, int sequence, int position, const float *dmix)
+/* One query: the gradient of its weights, of the values and of the router's logits. l: all queries of its position. */
+static void query_back(gs_pass *p, gs_pairs l, int sequence, const float *dmix)
 {
     const gs_model *m = p->m;
     gs_table *t = &p->table;
     gs_layer_acts *a = &p->layer[0];
-    int D = m->d.D, T = m->d.T, E = m->d.E, ld = weights_ld(p), late = position - a->first;
-    gs_pairs l = pairs_at(p, position);
+    int D = m->d.D, T = m->d.T, E = m->d.E, ld = weights_ld(p), position = l.position, late = position - a->first;
     l.n = 1;
     l.row += sequence * T;
     const float *w = weights_at(p, a->w, position) + (ptrdiff_t)sequence * ld;
@@ -248,8 +247,10 @@ void gs_pairs_attention_back(gs_pass *p, const float *dmix)
     gs_table *t = &p->table;
     int T = p->m->d.T, ld = weights_ld(p);
     memset(t->dw, 0, (size_t)p->n * (size_t)ld * sizeof(float));
+    gs_pairs all[GS_PAIR_KEYS];
+    for (int i = t->from; i < T; i++) all[i] = pairs_at(p, i);
     for (int b = 0; b < p->n; b++)
-        for (int i = t->from; i < T; i++) query_back(p, b, i, dmix);
+        for (int i = t->from; i < T; i++) query_back(p, all[i], b, dmix);
     for (int i = t->from; i < T; i++) {
         gs_pairs l = pairs_at(p, i);
         p->m->kernels->pair_scores_back(&l, weights_at(p, p->layer[0].w, i), weights_at(p, t->dw, i), ld, t->dscores);
