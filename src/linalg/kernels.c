@@ -191,7 +191,16 @@ static double double_sum(size_t n, const float *x)
 
 static void k_column_sums(int M, int N, const float *x, int ldx, float *y)
 {
-    for (int m = 0; m < M; m++) k_add((size_t)N, x + (ptrdiff_t)m * ldx, y);
+    enum { WIDE = 4 }; /* vectors of sums that stay in registers */
+    int n = 0;
+    for (; n + WIDE * W <= N; n += WIDE * W) {
+        V sum[WIDE];
+        for (int j = 0; j < WIDE; j++) sum[j] = v_load(y + n + j * W);
+        for (int m = 0; m < M; m++)
+            for (int j = 0; j < WIDE; j++) sum[j] += v_load(x + (ptrdiff_t)m * ldx + n + j * W);
+        for (int j = 0; j < WIDE; j++) v_store(y + n + j * W, sum[j]);
+    }
+    for (int m = 0; m < M; m++) k_add((size_t)(N - n), x + (ptrdiff_t)m * ldx + n, y + n);
 }
 
 /* -- softmax ------------------------------------------------------------------------------------------------------------ */

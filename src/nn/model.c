@@ -94,13 +94,22 @@ void gs_gemm(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float 
     (by_blas(m) ? gs_gemm_blas : m->kernels->gemm)(op, M, N, K, A, lda, B, ldb, C, ldc, NULL, add);
 }
 
+/* One row of the base for all rows (a task's last token is often the same) is a bias. */
+static bool one_base(const gs_product *w, int rows)
+{
+    for (int i = 1; i < rows; i++)
+        if (w->row[i] != w->row[0]) return false;
+    return rows > 0;
+}
+
 void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy)
 {
-    bool add = w->base != NULL;
+    bool one = w->base && one_base(w, rows), add = w->base && !one;
+    const float *bias = one ? w->base + (ptrdiff_t)w->row[0] * w->out : w->bias;
     for (int i = 0; add && i < rows; i++)
         memcpy(y + (ptrdiff_t)i * ldy, w->base + (ptrdiff_t)w->row[i] * w->out, (size_t)w->out * sizeof *y);
-    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, w->out, w->in, x, w->in, w->w, w->in, y, ldy, w->bias, add);
-    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, w->bias, add);
+    if (by_blas(m)) gs_gemm_blas(GS_NT, rows, w->out, w->in, x, w->in, w->w, w->in, y, ldy, bias, add);
+    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, bias, add);
 }
 
 void gs_linear_back(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, bool add)
@@ -112,6 +121,8 @@ void gs_linear_grad(const gs_model *m, const gs_product *w, int rows, const floa
 {
     if (w->dw) gs_gemm(m, GS_TN, w->out, w->in, rows, dy, ldy, x, w->in, w->dw, w->in, true);
     if (w->dbias) m->kernels->column_sums(rows, w->out, dy, ldy, w->dbias);
-    for (int i = 0; w->dbase && i < rows; i++)
-        m->kernels->add((size_t)w->out, dy + (ptrdiff_t)i * ldy, w->dbase + (ptrdiff_t)w->row[i] * w->out);
+    if (w->dbase && one_base(w, rows)) m->kernels->column_sums(rows, w->out, dy, ldy, w->dbase + (ptrdiff_t)w->row[0] * w->out);
+    else if (w->dbase)
+        for (int i = 0; i < rows; i++)
+            m->kernels->add((size_t)w->out, dy + (ptrdiff_t)i * ldy, w->dbase + (ptrdiff_t)w->row[i] * w->out);
 }
