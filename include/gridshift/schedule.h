@@ -68,12 +68,13 @@ typedef struct gs_forecast {
     double work_s;      /* of all runs */
     double efficiency;  /* work_s / (workers * makespan_s) */
     double master_busy; /* the part of the time in which the master works or waits for the disk */
-    double per_run_s;   /* the master's processor time and its waits for the disk, a run */
 } gs_forecast;
 
 /* seconds: (runs), in the order of issue: what a run takes, which is also what the master expects of it. workers >= 1. */
 gs_forecast gs_simulate(const double *seconds, int runs, const gs_machine *machine);
 
+/* How many workers with runs of mean_s a master can serve at most: signs of life, messages and records take all of its time. */
+double gs_simulate_saturation(const gs_machine *machine, double mean_s);
 /* The most workers that still pay: of 1, 2, 3, 4, 6, 8, 12, ... up to `most`, the last for which the efficiency reaches `least`. */
 int gs_simulate_workers(const double *seconds, int runs, const gs_machine *machine, int most, double least);
 #endif

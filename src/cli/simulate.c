@@ -107,15 +107,14 @@ static void add_row(gs_cells *t, int workers, const gs_forecast *f)
     gs_cells_add(t, "%.2f %%", 100 * f->master_busy);
 }
 
-/* With runs of this length the master's time is used up when a run ends every per_run_s. */
 static void print_end(const gs_simulation *s, const double *seconds, int runs)
 {
-    double sum = 0, per_run = 2 * s->machine.message_s + s->machine.job_s + s->machine.result_s;
+    double sum = 0;
     int pay = gs_simulate_workers(seconds, runs, &s->machine, WORKERS_MOST, GS_EFFICIENCY_LEAST);
     for (int i = 0; i < runs; i++)
         sum += seconds[i];
-    printf("\n%d runs of %.3g s on the average, %.3g us of the master each: it saturates near %.3g workers.\n", runs, sum / runs,
-           1e6 * per_run, fmax(1, sum / runs / per_run));
+    printf("\n%d runs of %.3g s on the average: the master saturates near %.3g workers.\n", runs, sum / runs,
+           fmax(1, gs_simulate_saturation(&s->machine, sum / runs)));
     printf("Workers that pay: %d. With more, the efficiency is below %.0f %%.\n", pay, 100 * GS_EFFICIENCY_LEAST);
 }
 

@@ -61,6 +61,7 @@ static void test_saturated(void **state)
     gs_forecast f = simulate_equal(0.1, RUNS, &slow);
     between(f.makespan_s, 4, 4.3);
     between(f.master_busy, 0.93, 1.0001);
+    between(gs_simulate_saturation(&slow, 0.1), 99.9, 100.1);
     const gs_machine few = {.workers = 10, .result_s = 1e-3};
     f = simulate_equal(0.1, RUNS, &few);
     between(f.makespan_s, 40, 41.5);
