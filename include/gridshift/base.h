@@ -13,6 +13,7 @@
 
 typedef struct gs_err {
     char text[2048]; /* one or more sentences without a final newline: what is wrong, where, what to do */
+    int system;      /* the errno, where a file or folder could not be written; else 0 */
 } gs_err;
 
 /* Writes the message into *e (e may be NULL) and always returns -1, so that `return gs_error(e, ...)` is one line. */
@@ -70,9 +71,11 @@ typedef struct gs_part {
 int gs_file_write_parts(const char *path, const gs_part *parts, int count, gs_err *e); /* the same, one part after the other */
 /* write(2) until everything is written, whatever interrupts or shortens it -> 0, or -1 with errno. */
 int gs_write_all(int fd, const void *data, size_t length);
+int gs_sync(int fd); /* fsync(2), whatever interrupts it */
 void gs_folder_tidy(const char *path); /* removes the temporary files of writers that were killed; none may be writing there now */
 const char *gs_disk_advice(int error); /* ". What to do about this errno when files are written", or "" */
 int gs_folder_make(const char *path, gs_err *e); /* mkdir -p */
+int gs_folder_make_in(const char *root, const char *path, gs_err *e); /* the same, but never root itself, which may be unmounted */
 int gs_folder_sync(const char *path, gs_err *e); /* fsync of a folder, so that a rename in it survives a crash */
 
 /* -- hashes ------------------------------------------------------------------------------------------------ */

@@ -27,7 +27,7 @@ typedef struct gs_counts {
     int64_t params_frozen;    /* of the total: what no step changes */
     int64_t flops_per_token;  /* forward: 2 per multiply-add of the matrices that a token meets, + 4 T D per layer */
     int64_t tokens_per_step;  /* batch x length */
-    int64_t train_flops;      /* 3 x forward x tokens x steps */
+    int64_t train_flops;      /* 3 x forward x tokens x steps; -1: more than 64 bits hold */
     int64_t bytes;            /* memory of the run while it trains: parameters, gradients, moments, activations, data */
 } gs_counts;
 

@@ -162,6 +162,7 @@ typedef enum gs_hidden { GS_HIDDEN_ALL, GS_HIDDEN_GATE, GS_HIDDEN_UP } gs_hidden
 void gs_pass_hidden(const gs_pass *p, int layer, gs_hidden what, float *out);
 
 /* Places for gs_view.record: n sequences. */
+size_t gs_clean_bytes(const gs_dims *d, int n); /* what gs_clean_open will allocate */
 int gs_clean_open(gs_clean *c, const gs_dims *d, int n, gs_err *e);
 void gs_clean_means(gs_clean *c, const gs_dims *d); /* in double, in input order */
 void gs_clean_close(gs_clean *c);

@@ -35,7 +35,8 @@ void gs_plan_share(gs_plan *p, int shard, int shards);
 static inline int gs_plan_total(const gs_plan *p) { return p->done + p->failed + p->todo; }
 static inline bool gs_plan_has(const gs_plan *p, int run) { return run % p->shards == p->shard; }
 /* The budget of the sweep file against what is left to do; the error has the numbers and what to change. */
-int gs_plan_within(const gs_plan *p, const gs_grid *g, const gs_spec *s, gs_err *e);
+int gs_plan_within(const gs_plan *p, const gs_spec *s, gs_err *e);
+int gs_plan_too_large(const gs_plan *p, const gs_spec *s); /* runs to do that need more than budget.bytes: each will be a failed record */
 /* plan.csv: id, every varying key, state, counts, predicted seconds. The same text for `plan --csv`. */
 void gs_plan_csv(const gs_plan *p, const gs_grid *g, gs_buf *out);
 

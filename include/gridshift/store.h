@@ -31,6 +31,8 @@ void gs_record_free(gs_record *r); /* frees the insides and zeroes */
 /* One JSON object on one line, without the newline; owned by the caller. Doubles survive the round trip bit for bit. */
 char *gs_record_json(const gs_record *r);
 int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e);
+/* Without config and counts, and without the metrics unless asked for. */
+int gs_record_parse_result(const char *json, size_t length, bool metrics, gs_record *out, gs_err *e);
 
 /* -- journal.jsonl: a record a line, "CRC32-hex8 JSON\n" ----------------------------------------------------
  *
@@ -60,17 +62,34 @@ int gs_lock_refresh(gs_lock *l, gs_err *e);
 int gs_lock_count(const char *dir); /* locks of the whole and of shards that are there: masters at work, or lost */
 void gs_lock_release(gs_lock **l); /* nulls */
 
+/* A record as far as a sweep needs it: what many of them are kept as. Everything is borrowed from the gs_records. */
+typedef struct gs_result {
+    char id[33];
+    bool ok;
+    const char *reason; /* failed runs */
+    uint32_t ablate, probes;
+    int64_t probe_every;
+    gs_metrics metrics; /* its names are shared */
+    const char *host;
+    int rank;
+    double wall_s;
+} gs_result;
+
 /* All records of DIR: of each id the last one of a journal, and between journals that of the one that was written last, but never
  * a failure instead of a result. Bad lines are skipped; *damage (may be NULL) gets a line of text for each. A missing journal is
  * an empty one. */
 typedef struct gs_records {
-    gs_record *at; /* (count), owned, in the journal's order */
+    gs_result *at; /* (count), owned, in the journal's order */
     size_t count;
     size_t *slots, slot_count; /* hash table of the ids, owned: index + 1, 0: free */
+    struct gs_names *names;    /* texts that occur again and again, each once; owned */
 } gs_records;
 int gs_records_load(const char *dir, gs_records *out, gs_buf *damage, gs_err *e);
+int gs_records_load_states(const char *dir, gs_records *out, gs_buf *damage, gs_err *e); /* the same without the metrics */
 void gs_records_free(gs_records *r);
-const gs_record *gs_records_find(const gs_records *r, const char *id); /* NULL: none */
+const gs_result *gs_records_find(const gs_records *r, const char *id); /* NULL: none */
+/* The whole record of an id that gs_records_load found; the caller's to free. */
+int gs_record_read(const char *dir, const char *id, gs_record *out, gs_err *e);
 
 /* -- safetensors (src/store/safetensors.c): checkpoints of DESIGN section 6 ---------------------------------- */
 

@@ -13,7 +13,7 @@
 typedef struct gs_entry {
     gs_run run;
     const gs_counts *counts; /* borrowed from the plan */
-    const gs_record *record;
+    const gs_result *record;
 } gs_entry;
 
 /* Checks that need no result: no silent pooling (DESIGN section 3), a baseline that exists, metrics that the grammar and the

@@ -9,6 +9,7 @@ static void (*die_hook)(void); /* the one global of the library: where a dying r
 int gs_error(gs_err *e, const char *format, ...)
 {
     if (!e) return -1;
+    e->system = 0;
     va_list args;
     va_start(args, format);
     vsnprintf(e->text, sizeof e->text, format, args);

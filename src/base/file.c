@@ -61,6 +61,7 @@ const char *gs_disk_advice(int error)
         {EPERM, ". Make the folder writable for you, or name another with -o"},
         {ENOENT, ". The folder is gone: was it removed or unmounted? Bring it back"},
         {ENOTDIR, ". Something that is no folder is in the way: move it"},
+        {ELOOP, ". A symbolic link is in the way: remove it"},
         {EISDIR, ". A folder is in the way: move it"},
         {ESTALE, ". The file server has lost the folder: have it mounted again"},
         {EIO, ". The disk or the file server has an error: look at the system's log"},
@@ -69,6 +70,13 @@ const char *gs_disk_advice(int error)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (table[i].error == error) return table[i].text;
     return "";
+}
+
+static int cannot(gs_err *e, const char *what, const char *path, int why)
+{
+    gs_error(e, "%s: cannot %s: %s%s", path, what, strerror(why), gs_disk_advice(why));
+    if (e) e->system = why;
+    return -1;
 }
 
 /* A write of nothing would go on for ever on a broken file system: it counts as its error. */
@@ -84,20 +92,28 @@ int gs_write_all(int fd, const void *data, size_t length)
     return 0;
 }
 
+int gs_sync(int fd)
+{
+    int failed;
+    while ((failed = fsync(fd)) && errno == EINTR) continue;
+    return failed;
+}
+
 static int write_parts(int fd, const gs_part *parts, int count)
 {
     for (int i = 0; i < count; i++)
         if (gs_write_all(fd, parts[i].data, parts[i].length)) return -1;
-    return fsync(fd);
+    return gs_sync(fd);
 }
 
 int gs_folder_sync(const char *path, gs_err *e)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return gs_error(e, "%s: %s", path, strerror(errno));
-    int failed = fsync(fd) && errno != EINVAL; /* some file systems do not sync folders */
+    if (fd < 0) return cannot(e, "open the folder", path, errno);
+    int failed = gs_sync(fd) && errno != EINVAL; /* some file systems do not sync folders */
+    if (failed) cannot(e, "sync it", path, errno);
     close(fd);
-    return failed ? gs_error(e, "%s: %s", path, strerror(errno)) : 0;
+    return failed ? -1 : 0;
 }
 
 int gs_file_write(const char *path, const void *data, size_t length, gs_err *e)
@@ -110,14 +126,14 @@ int gs_file_write_parts(const char *path, const gs_part *parts, int count, gs_er
     char host[65] = "";
     gethostname(host, sizeof host - 1); /* processes of two hosts may have one number, and write one shared file */
     char *temporary = gs_text("%s.%s.%ld.tmp", path, host, (long)getpid()), *copy = gs_text("%s", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     int failed = fd < 0 || write_parts(fd, parts, count);
     int why = errno;
-    if (fd >= 0 && close(fd) && !failed) failed = 1, why = errno;
+    if (fd >= 0 && close(fd) && errno != EINTR && !failed) failed = 1, why = errno; /* interrupted, it is closed all the same */
     if (!failed && rename(temporary, path)) failed = 1, why = errno;
     if (failed) {
         if (fd >= 0) unlink(temporary);
-        gs_error(e, "%s: cannot write it: %s%s", path, strerror(why), gs_disk_advice(why));
+        failed = cannot(e, "write it", path, why);
     } else {
         failed = gs_folder_sync(dirname(copy), e);
     }
@@ -141,6 +157,13 @@ void gs_folder_tidy(const char *path)
     if (d) closedir(d);
 }
 
+int gs_folder_make_in(const char *root, const char *path, gs_err *e)
+{
+    struct stat s;
+    if (!stat(root, &s) && S_ISDIR(s.st_mode)) return gs_folder_make(path, e);
+    return cannot(e, "write it", root, ENOENT);
+}
+
 int gs_folder_make(const char *path, gs_err *e)
 {
     char *part = gs_text("%s", path);
@@ -157,5 +180,5 @@ int gs_folder_make(const char *path, gs_err *e)
     struct stat s;
     if (!failed && (stat(path, &s) || !S_ISDIR(s.st_mode))) failed = 1, why = ENOTDIR;
     free(part);
-    return failed ? gs_error(e, "%s: cannot make the folder: %s%s", path, strerror(why), gs_disk_advice(why)) : 0;
+    return failed ? cannot(e, "make the folder", path, why) : 0;
 }

@@ -28,34 +28,6 @@ struct gs_campaign {
     char *job; /* the job that is being handed out, owned */
 };
 
-static bool is_recorded(void *context, const char *id)
-{
-    const gs_records *records = context;
-    return gs_records_find(records, id) != NULL;
-}
-
-static bool keeps_checkpoints(const gs_grid *g)
-{
-    for (int i = 0; i < g->count; i++)
-        if (gs_run_value((gs_run){g, i}, GS_TRAIN_KEEP).i)
-            return true;
-    return false;
-}
-
-/* What an earlier master left when it was killed. */
-static void tidy(const gs_campaign *c)
-{
-    const char *dir = c->options->dir;
-    if (c->options->shards) /* others are writing there */
-        return;
-    char *tables = gs_text("%s/tables", dir);
-    gs_folder_tidy(dir);
-    gs_folder_tidy(tables);
-    if (!keeps_checkpoints(c->session->grid))
-        gs_snapshots_clean(dir, is_recorded, &c->session->records);
-    free(tables);
-}
-
 static const double REFRESH_S = 10, MARGIN_S = 30, MARGIN_SHARE = 0.1, BLAME_S = 2;
 
 int gs_run_shard(const gs_run_options *o) { return o->shards ? o->shard : GS_WHOLE; }
@@ -78,7 +50,7 @@ static int take_folder(gs_campaign *c, gs_err *e)
     if (gs_folder_make(o->dir, e) || gs_lock_take(o->dir, shard, o->force_unlock, &c->lock, e) || gs_run_plan(o, c->session, o->retry, e) ||
         gs_journal_open(o->dir, shard, &c->journal, e))
         return -1;
-    tidy(c);
+    if (!o->shards) gs_session_tidy(c->session, o->dir);
     gs_records_free(&c->session->records); /* the plan has their states; they come back for the tables */
     return gs_session_save(c->session, o->dir, &o->sets, e);
 }
@@ -116,6 +88,9 @@ int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out)
         return gs_cli_error("%s", e.text);
     }
     if (s->plan->todo) set_marker(o, true);
+    if (gs_plan_too_large(s->plan, s->spec))
+        fprintf(stderr, "gridshift: %d runs need more than budget.bytes (%lld) and will be recorded as failed\n",
+                gs_plan_too_large(s->plan, s->spec), (long long)gs_spec_bytes(s->spec));
     c->queue = gs_queue_open(s->plan, s->grid, o->dir, gs_run_shard(o));
     c->next_refresh_s = gs_clock_s() + REFRESH_S;
     if (gs_journal_note(c->journal))
@@ -182,7 +157,8 @@ static bool next_job(void *context, int rank, int behind, int in_flight, gs_job 
     gs_time_left left = time_left(c, rank);
     if (stops(c) || !gs_queue_next(c->queue, behind, in_flight, &left, &run, &out->solo)) return false;
     free(c->job);
-    c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_wanted(c->session->spec), c->options->dir, &out->length);
+    const gs_spec *spec = c->session->spec;
+    c->job = gs_job_pack((gs_run){c->session->grid, run}, gs_spec_wanted(spec), gs_spec_bytes(spec), c->options->dir, &out->length);
     out->id = run;
     out->data = c->job;
     out->seconds = gs_plan_cost(c->session->plan, run)->predicted_s;
@@ -348,6 +324,14 @@ static int report_left(const gs_run_options *o, int todo, int total)
     return GS_EXIT_STOPPED;
 }
 
+/* Every run is recorded; the tables are wrong to ask for, or cannot be written. */
+static int tables_failed(gs_campaign *c, const gs_err *e)
+{
+    if (!e->system) return gs_cli_error("%s", e->text);
+    stop_for_storage(c, e->text);
+    return GS_EXIT_STOPPED;
+}
+
 /* What is missing after an interruption has no tables yet: they would change with every stop. */
 int gs_campaign_report(gs_campaign *c)
 {
@@ -357,25 +341,27 @@ int gs_campaign_report(gs_campaign *c)
     gs_err e;
     if (c->ousted) return GS_EXIT_STOPPED;
     if (gs_stop_now()) return gs_cli_error("stopped at once. The same command goes on."), GS_EXIT_STOPPED;
+    s->metrics = !o->shards;
     if (gs_run_plan(o, s, false, &e) || gs_session_save(s, o->dir, &o->sets, &e)) {
         stop_for_storage(c, e.text);
         return GS_EXIT_STOPPED;
     }
     if (s->plan->todo) return report_left(o, s->plan->todo, gs_plan_total(s->plan));
-    set_marker(o, false);
     if (o->shards) {
+        set_marker(o, false);
         if (!o->quiet)
             printf("shard %d of %d is done: %d runs. When all are, `gridshift tables %s` writes the tables.\n", o->shard, o->shards,
                    gs_plan_total(s->plan), o->dir);
         return report_failures(s);
     }
-    int code = gs_session_tables(s, o->dir, o->partial, &screen, &e) ? gs_cli_error("%s", e.text) : GS_EXIT_FINE;
+    int code = gs_session_tables(s, o->dir, o->partial, &screen, &e) ? tables_failed(c, &e) : GS_EXIT_FINE;
+    if (code != GS_EXIT_STOPPED) set_marker(o, false);
     if (!code && !o->quiet)
         printf("%s\n%s/tables/ and %s/results.csv have everything.\n", screen.text ? screen.text : "", o->dir, o->dir);
     fflush(stdout);
     gs_buf_free(&screen);
     int failed = report_failures(s);
-    return failed ? failed : code;
+    return failed && code != GS_EXIT_STOPPED ? failed : code;
 }
 
 void gs_campaign_dispatch(gs_campaign *c, int workers)

@@ -47,6 +47,7 @@ typedef struct gs_work { /* borrowed throughout */
     const char *dir;
     const gs_config *config;
     gs_wanted wanted;
+    int64_t budget_bytes;                           /* that a run may take; 0: any */
     bool (*asked)(void *context);                   /* polled before each step: end here, with a checkpoint? NULL: never */
     void (*tell)(void *context, const char *line);  /* what a user should know and no record holds; NULL: nobody listens */
     void *context;
@@ -59,6 +60,19 @@ typedef enum gs_outcome {
 /* Train, measure, write DIR/runs/ID/. Prints nothing; a failure is in the record. *out is owned by the caller (gs_record_free)
  * whatever the outcome; its host, rank and wall_s are the caller's to fill. */
 gs_outcome gs_execute(const gs_work *w, gs_record *out);
+
+/* -- memory of a run (memory.c) ----------------------------------------------------------------------------- */
+
+typedef struct gs_room {
+    int64_t bytes;      /* that one worker may still take */
+    int workers;        /* that share the node; 0: not looked up */
+    const char *source; /* what sets the limit */
+} gs_room;
+/* The least of MemAvailable and the cgroups' limits, shared by the workers, and RLIMIT_AS. root: "" or, in tests, a folder with proc/
+ * and sys/. */
+gs_room gs_memory_room(const char *root, int workers);
+const gs_room *gs_memory_here(void); /* looked up at the first call, before the workers of this node take theirs */
+int gs_memory_check(int64_t needed, int64_t budget, const gs_room *room, gs_err *e);
 
 /* -- options (common.c) ------------------------------------------------------------------------------------ */
 
@@ -132,6 +146,7 @@ typedef struct gs_session {
     gs_grid *grid;
     gs_plan *plan;      /* NULL until gs_session_plan */
     gs_records records; /* of the folder */
+    bool metrics;       /* the records are wanted with their metrics: for tables */
     gs_buf damage;      /* a line for each bad line of the journal */
 } gs_session; /* zero-initialise */
 /* Reads, expands and checks everything that needs no result. partial: unequal sets of seeds are no error. */
@@ -142,6 +157,9 @@ int gs_session_read_folder(gs_session *s, const char *dir, gs_err *e);
  * to do. */
 int gs_session_plan(gs_session *s, const char *dir, bool retry, gs_err *e);
 void gs_session_close(gs_session *s);
+/* Removes temporary files and the checkpoints of recorded runs, which a master that was killed has left in a planned folder. Nobody else
+ * may be writing there. */
+void gs_session_tidy(gs_session *s, const char *dir);
 /* DIR/{spec.yaml, set.txt, plan.csv}. */
 int gs_session_save(const gs_session *s, const char *dir, const gs_sets *sets, gs_err *e);
 /* DIR/tables/, DIR/results.csv and DIR/timings.csv from the planned session; *screen gets the tables. */

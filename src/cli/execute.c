@@ -118,9 +118,9 @@ static int write_features(const char *folder, const gs_training *t, gs_err *e)
     return failed;
 }
 
-static int write_run(const char *folder, const gs_training *t, gs_err *e)
+static int write_run(const char *dir, const char *folder, const gs_training *t, gs_err *e)
 {
-    if (gs_folder_make(folder, e)) return -1;
+    if (gs_folder_make_in(dir, folder, e)) return -1;
     gs_folder_tidy(folder);
     if (write_config(folder, &t->config, e)) return -1;
     char *curve = gs_curve_csv(t);
@@ -190,11 +190,32 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
         measure_copy(j, t, t->first99, "first99", t->first99_step);
     }
     milestones(t, &j->out->metrics);
-    if (write_run(j->folder, t, &e) || write_routes(j, &e)) {
+    if (write_run(j->work->dir, j->folder, t, &e) || write_routes(j, &e)) {
         snprintf(j->out->reason, sizeof j->out->reason, "%.*s", (int)sizeof j->out->reason - 1, e.text);
         return GS_RUN_STORAGE;
     }
     return GS_RUN_RECORDED;
+}
+
+/* Twice: before anything is allocated, and when the sets are there that will be measured. */
+static bool fits(job *j, int64_t more)
+{
+    gs_err e;
+    if (!gs_memory_check(j->out->counts.bytes + more, j->work->budget_bytes, gs_memory_here(), &e)) return true;
+    fail(j, e.text);
+    return false;
+}
+
+static gs_outcome open_and_run(job *j)
+{
+    gs_training *t = NULL;
+    gs_outcome outcome = GS_RUN_RECORDED;
+    gs_err e;
+    if (!fits(j, 0)) return outcome;
+    if (gs_training_open(j->work->config, &t, &e)) fail(j, e.text);
+    else if (fits(j, gs_measure_bytes(t->task, &t->model->d, j->work->wanted.ablate))) outcome = train_and_measure(j, t);
+    gs_training_close(&t);
+    return outcome;
 }
 
 gs_outcome gs_execute(const gs_work *w, gs_record *out)
@@ -204,18 +225,13 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     gs_count(w->config, &out->counts);
     char *folder = gs_text("%s/runs/%s", w->dir, out->id);
     job j = {.work = w, .folder = folder, .out = out};
-    gs_training *t = NULL;
-    gs_outcome outcome = GS_RUN_RECORDED;
-    gs_err e;
     gs_places_open(&j.places, w->dir, out->id, gs_is(w->config, GS_TRAIN_KEEP, 1));
     gs_numeric_start();
-    if (gs_training_open(w->config, &t, &e)) fail(&j, e.text);
-    else outcome = train_and_measure(&j, t);
+    gs_outcome outcome = open_and_run(&j);
     out->ok = !j.failed;
     if (j.failed) gs_metrics_free(&out->metrics);
     out->checkpoints = j.places.shared.step > 0 && !gs_is(w->config, GS_TRAIN_KEEP, 1);
     gs_places_close(&j.places, outcome == GS_RUN_RECORDED);
-    gs_training_close(&t);
     for (int k = 0; k < 3; k++) gs_buf_free(&j.routes[k]);
     free(folder);
     return outcome;

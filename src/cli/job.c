@@ -9,12 +9,13 @@
 typedef struct job_head {
     int32_t run;
     gs_wanted wanted;
+    int64_t budget_bytes;
     int64_t values[GS_KEY_COUNT]; /* the canonical config, packed */
 } job_head;
 
-char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length)
+char *gs_job_pack(gs_run run, gs_wanted wanted, int64_t budget_bytes, const char *dir, size_t *length)
 {
-    job_head head = {.run = run.index, .wanted = wanted};
+    job_head head = {.run = run.index, .wanted = wanted, .budget_bytes = budget_bytes};
     size_t dir_length = strlen(dir);
     for (int k = 0; k < GS_KEY_COUNT; k++) head.values[k] = gs_value_pack((gs_key)k, gs_run_value(run, (gs_key)k));
     *length = sizeof head + dir_length;
@@ -64,7 +65,8 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     gs_record record = {0};
     char *dir = unpack(job, length, &head, &config);
     double began_s = gs_clock_s();
-    gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .asked = gs_stop_poll, .tell = tell};
+    gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .budget_bytes = head.budget_bytes, .asked = gs_stop_poll,
+                    .tell = tell};
     gs_outcome outcome = (*execute)(&work, &record);
     give(&head, &record, outcome, began_s, result);
     free(dir);

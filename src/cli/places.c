@@ -36,7 +36,7 @@ int gs_places_write(gs_places *p, const gs_training *t, const gs_wanted *wanted,
                     gs_err *e)
 {
     if (p->local.dir && !last && ++p->since < COPY_EVERY) {
-        if (!gs_snapshots_write(&p->local, t, wanted, metrics, e)) return 0;
+        if (!gs_folder_make(p->scratch, e) && !gs_snapshots_write(&p->local, t, wanted, metrics, e)) return 0;
         gs_buf_add(notes, "%s; GRIDSHIFT_SCRATCH is not used for this run\n", e->text);
         p->local.dir = NULL;
     }

@@ -95,6 +95,9 @@ static void print_text(const gs_session *s)
            (double)t.train_flops, gs_bytes_text(t.bytes_most, memory));
     printf("predicted: %s of one core in all (%.3g core hours), ", gs_seconds_text(t.predicted_s, memory), t.predicted_s / 3600);
     printf("%s still to do\n", gs_seconds_text(p->todo_s, memory));
+    if (gs_plan_too_large(p, s->spec))
+        printf("%d runs need more than budget.bytes, %s, and will be recorded as failed\n", gs_plan_too_large(p, s->spec),
+               gs_bytes_text(gs_spec_bytes(s->spec), memory));
     gs_cells_free(&cells);
     free(l.keys);
 }
@@ -196,7 +199,7 @@ int gs_cmd_plan(int argc, char **argv)
         gs_simulation_print(&simulation, s.plan, json);
     else if (!code)
         (csv ? print_csv : json ? print_json : print_text)(&s);
-    if (!code && gs_plan_within(s.plan, s.grid, s.spec, &e))
+    if (!code && gs_plan_within(s.plan, s.spec, &e))
         code = gs_cli_error("%s", e.text);
     free(folder);
     gs_session_close(&s);

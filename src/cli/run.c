@@ -117,7 +117,7 @@ static int check_sweep(gs_run_options *o, gs_session *s, gs_err *e)
         return gs_error(e, "%s is not a folder. Give another with -o.", o->dir);
     if (gs_run_check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, o->retry, e))
         return -1;
-    if (gs_plan_within(s->plan, s->grid, s->spec, e)) /* the budget is of the whole sweep */
+    if (gs_plan_within(s->plan, s->spec, e)) /* the budget is of the whole sweep */
         return -1;
     if (gs_analysis_check(s, ranks_of(o), e))
         return -1;
@@ -225,6 +225,7 @@ int gs_cmd_run(int argc, char **argv)
     gs_session s = {0};
     gs_campaign *c = NULL;
     int code;
+    gs_memory_here(); /* before any worker takes its share */
     if (!getenv("OPENBLAS_NUM_THREADS")) /* a core has one rank */
         openblas_set_num_threads(1);
     if (gs_mpi_launched()) {

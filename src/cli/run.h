@@ -11,7 +11,7 @@
 typedef gs_outcome (*gs_executor)(const gs_work *w, gs_record *out); /* as gs_execute */
 
 /* The run as bytes, owned by the caller. */
-char *gs_job_pack(gs_run run, gs_wanted wanted, const char *dir, size_t *length);
+char *gs_job_pack(gs_run run, gs_wanted wanted, int64_t budget_bytes, const char *dir, size_t *length);
 /* What a worker does with it. context: a gs_executor *. -> a gs_result_head and gs_record_json, owned by *result. */
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
 /* The same in a process of its own (isolate.c): its end by a signal is a failed record. */

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/snapshot.h"
 #include "gridshift/analysis.h"
 
 enum { SET_FILE_MOST = 1 << 20 };
@@ -73,7 +74,7 @@ static gs_state state_of(void *context, gs_run run)
 {
     const view *v = context;
     char id[33];
-    const gs_record *r = gs_records_find(&v->session->records, gs_run_id(run, id));
+    const gs_result *r = gs_records_find(&v->session->records, gs_run_id(run, id));
     gs_wanted wanted = gs_spec_wanted(v->session->spec);
     if (!r)
         return GS_TODO;
@@ -95,7 +96,7 @@ int gs_session_plan(gs_session *s, const char *dir, bool retry, gs_err *e)
     gs_plan_close(&s->plan);
     gs_records_free(&s->records);
     gs_buf_free(&s->damage);
-    if (dir && gs_records_load(dir, &s->records, &s->damage, e))
+    if (dir && (s->metrics ? gs_records_load : gs_records_load_states)(dir, &s->records, &s->damage, e))
         return -1;
     view v = {s, dir, retry};
     return gs_plan_make(s->grid, gs_spec_wanted(s->spec), dir ? state_of : NULL, &v, &s->plan, e);
@@ -108,6 +109,32 @@ void gs_session_close(gs_session *s)
     gs_spec_close(&s->spec);
     gs_records_free(&s->records);
     gs_buf_free(&s->damage);
+}
+
+/* -- what an earlier master left when it was killed ---------------------------------------------------------- */
+
+static bool is_recorded(void *context, const char *id)
+{
+    const gs_records *records = context;
+    return gs_records_find(records, id) != NULL;
+}
+
+static bool keeps_checkpoints(const gs_grid *g)
+{
+    for (int i = 0; i < g->count; i++)
+        if (gs_run_value((gs_run){g, i}, GS_TRAIN_KEEP).i)
+            return true;
+    return false;
+}
+
+void gs_session_tidy(gs_session *s, const char *dir)
+{
+    char *tables = gs_text("%s/tables", dir);
+    gs_folder_tidy(dir);
+    gs_folder_tidy(tables);
+    if (!keeps_checkpoints(s->grid))
+        gs_snapshots_clean(dir, is_recorded, &s->records);
+    free(tables);
 }
 
 static int save(const char *dir, const char *name, const char *text, size_t length, gs_err *e)
@@ -142,7 +169,7 @@ static int save_timings(const gs_entry *entries, int count, const char *dir, gs_
     char number[32];
     gs_buf_add(&csv, "id,host,rank,wall_s\n");
     for (int i = 0; i < count; i++) {
-        const gs_record *r = entries[i].record;
+        const gs_result *r = entries[i].record;
         if (r)
             gs_buf_add(&csv, "%s,%s,%d,%s\n", r->id, r->host, r->rank, gs_real(r->wall_s, number));
     }
@@ -166,7 +193,7 @@ int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf
     return code ? -1 : 0;
 }
 
-static bool same_worker(const gs_record *a, const gs_record *b)
+static bool same_worker(const gs_result *a, const gs_result *b)
 {
     return a->rank == b->rank && !strcmp(a->host, b->host);
 }
@@ -174,10 +201,10 @@ static bool same_worker(const gs_record *a, const gs_record *b)
 gs_pace gs_session_pace(const gs_session *s)
 {
     gs_pace p = {0};
-    const gs_record *seen[1024];
+    const gs_result *seen[1024];
     for (int i = 0; i < s->plan->count; i++) {
         char id[33];
-        const gs_record *r = s->plan->state[i] == GS_DONE ? gs_records_find(&s->records, gs_run_id((gs_run){s->grid, i}, id)) : NULL;
+        const gs_result *r = s->plan->state[i] == GS_DONE ? gs_records_find(&s->records, gs_run_id((gs_run){s->grid, i}, id)) : NULL;
         if (!r)
             continue;
         p.actual_s += r->wall_s;
@@ -233,7 +260,7 @@ void gs_session_failures(const gs_session *s, FILE *to)
         char id[33];
         gs_buf label = {0};
         gs_run run = {s->grid, i};
-        const gs_record *r = gs_records_find(&s->records, gs_run_id(run, id));
+        const gs_result *r = gs_records_find(&s->records, gs_run_id(run, id));
         add_label(run, keys, count, &label);
         fprintf(to, "  %.12s %s: %s\n", id, label.text ? label.text : "", r ? r->reason : "");
         gs_buf_free(&label);

@@ -5,12 +5,12 @@
 
 enum { CURVE_MOST = 64 << 20 };
 
-static int find_record(const gs_records *records, const char *dir, const char *prefix, const gs_record **out, gs_err *e)
+static int find_record(const gs_records *records, const char *dir, const char *prefix, const char **id, gs_err *e)
 {
     int found = 0;
     for (size_t i = 0; i < records->count; i++)
         if (!strncmp(records->at[i].id, prefix, strlen(prefix))) {
-            *out = records->at + i;
+            *id = records->at[i].id;
             found++;
         }
     if (found == 0)
@@ -96,19 +96,22 @@ int gs_cmd_show(int argc, char **argv)
     int code;
     gs_err e;
     gs_records records = {0};
-    const gs_record *r = NULL;
+    gs_record r = {0};
+    const char *id = NULL;
     if (!gs_cli_parse(&usage, argc, argv, words, &code))
         return code;
     code = GS_EXIT_FINE;
-    if (gs_records_load(words[0], &records, NULL, &e) || find_record(&records, words[0], words[1], &r, &e)) {
+    if (gs_records_load_states(words[0], &records, NULL, &e) || find_record(&records, words[0], words[1], &id, &e) ||
+        gs_record_read(words[0], id, &r, &e)) {
         code = gs_cli_error("%s", e.text);
     } else if (json) {
-        char *line = gs_record_json(r);
+        char *line = gs_record_json(&r);
         puts(line);
         free(line);
     } else {
-        print_record(r, words[0]);
+        print_record(&r, words[0]);
     }
+    gs_record_free(&r);
     gs_records_free(&records);
     return code;
 }

@@ -9,7 +9,7 @@
 #include "gridshift/store.h"
 
 enum { STEP, BEST_STEP, FIRST99_STEP, BAD_EVALUATIONS, MILESTONE, COUNTERS = MILESTONE + GS_MILESTONES };
-enum { ROW = 8 }; /* numbers of a gs_curve_row */
+enum { ROW = 7 }; /* numbers of a gs_curve_row but its step, which is a multiple of eval.every */
 enum { FORMAT, ID, WANTED, METRICS, CHECKSUM, TEXTS };
 static const char *const text_names[TEXTS] = {"format", "id", "wanted", "metrics", "checksum"};
 static const char FORMAT_TEXT[] = "gridshift-run-1";
@@ -48,8 +48,7 @@ static void take_curve(state *s, const gs_training *t)
     s->curve = gs_alloc((size_t)t->curve_count * ROW, sizeof *s->curve);
     for (int i = 0; i < t->curve_count; i++) {
         const gs_curve_row *r = &t->curve[i];
-        const double row[ROW] = {(double)r->step, r->learning_rate, r->train_loss, r->train_accuracy,
-                                 r->aux,          r->loss,          r->accuracy,   r->exact_match};
+        const double row[ROW] = {r->learning_rate, r->train_loss, r->train_accuracy, r->aux, r->loss, r->accuracy, r->exact_match};
         memcpy(s->curve + (ptrdiff_t)i * ROW, row, sizeof row);
     }
 }
@@ -122,7 +121,7 @@ int gs_snapshots_write(gs_snapshots *s, const gs_training *t, const gs_wanted *w
     state now;
     take_state(&now, t, wanted, metrics);
     char *path = path_of(s, s->next), *folder = gs_text("%s/checkpoints", s->dir);
-    int failed = gs_folder_make(folder, e) || gs_st_write(path, now.tensors, TENSORS, text_names, now.texts, TEXTS, e);
+    int failed = gs_folder_make_in(s->dir, folder, e) || gs_st_write(path, now.tensors, TENSORS, text_names, now.texts, TEXTS, e);
     if (!failed) s->next = !s->next, s->step = t->step;
     free(path);
     free(folder);
@@ -248,9 +247,10 @@ static int open_source(source *s, const gs_wanted *wanted, gs_err *e)
 
 static void fill_curve(const double *from, gs_training *t)
 {
-    t->curve_count = (int)(t->step / gs_int(&t->config, GS_EVAL_EVERY));
+    int64_t every = gs_int(&t->config, GS_EVAL_EVERY);
+    t->curve_count = (int)(t->step / every);
     for (int i = 0; i < t->curve_count; i++, from += ROW)
-        t->curve[i] = (gs_curve_row){(int64_t)from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]};
+        t->curve[i] = (gs_curve_row){(i + 1) * every, from[0], from[1], from[2], from[3], from[4], from[5], from[6]};
 }
 
 static void fill_metrics(const char *names, const double *values, gs_metrics *out)

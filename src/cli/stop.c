@@ -27,6 +27,7 @@ void gs_stop_install(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error of write(), as a full disk is */
 }
 
 void gs_stop_ask(void)

@@ -305,7 +305,7 @@ static int submit(options *o, gs_session *s, gs_err *e)
     free(dir);
     if (strpbrk(o->dir, "\"\n"))
         return gs_error(e, "%s: sbatch takes no path with a quote or a line break. Give another folder with -o.", o->dir);
-    if (gs_run_check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, false, e) || gs_plan_within(s->plan, s->grid, s->spec, e))
+    if (gs_run_check_folder(o->dir, s->spec, e) || gs_session_plan(s, o->dir, false, e) || gs_plan_within(s->plan, s->spec, e))
         return -1;
     if (!s->plan->todo) {
         printf("%s: all %d runs are done; `gridshift tables %s` writes the tables.\n", gs_spec_name(s->spec), s->plan->count, o->dir);

@@ -12,7 +12,7 @@ int gs_cmd_tables(int argc, char **argv)
                             options, 1, 1};
     int code;
     gs_err e;
-    gs_session s = {0};
+    gs_session s = {.metrics = true};
     gs_buf screen = {0};
     if (!gs_cli_parse(&usage, argc, argv, &dir, &code))
         return code;

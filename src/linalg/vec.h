@@ -84,10 +84,10 @@ static inline V4 v4_fma(V4 a, V4 b, V4 c)
 /* Rows to columns. */
 static inline void v4_turn(V4 r[4])
 {
-    V4 ab = __builtin_shuffle(r[0], r[1], (I4){0, 4, 1, 5}), cd = __builtin_shuffle(r[2], r[3], (I4){0, 4, 1, 5});
-    V4 AB = __builtin_shuffle(r[0], r[1], (I4){2, 6, 3, 7}), CD = __builtin_shuffle(r[2], r[3], (I4){2, 6, 3, 7});
-    r[0] = __builtin_shuffle(ab, cd, (I4){0, 1, 4, 5}), r[1] = __builtin_shuffle(ab, cd, (I4){2, 3, 6, 7});
-    r[2] = __builtin_shuffle(AB, CD, (I4){0, 1, 4, 5}), r[3] = __builtin_shuffle(AB, CD, (I4){2, 3, 6, 7});
+    V4 ab = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), cd = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    V4 AB = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), CD = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5), r[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(AB, CD, 0, 1, 4, 5), r[3] = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
 }
 
 /* exp: x = n ln2 + r, Taylor to r^7 (|r| <= 0.35: below 2e-9 relative), scaled by 2^n in two halves. */

@@ -24,6 +24,9 @@ static void count_tensors(const gs_tensor *t, int n, const gs_config *c, const g
     if (gs_is(c, GS_MODEL_TIED, 1)) out->flops_per_token += 2LL * d->C * d->D;
 }
 
+/* -1 when it does not fit. */
+static int64_t product(int64_t a, int64_t b) { return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &a) ? -1 : a; }
+
 void gs_count(const gs_config *c, gs_counts *out)
 {
     gs_dims d = gs_dims_of(c);
@@ -37,7 +40,7 @@ void gs_count(const gs_config *c, gs_counts *out)
     free(tensors);
     int batch = gs_batch_size(c);
     out->tokens_per_step = (int64_t)batch * d.T;
-    out->train_flops = 3 * out->flops_per_token * out->tokens_per_step * gs_int(c, GS_TRAIN_STEPS);
+    out->train_flops = product(product(3 * out->flops_per_token, out->tokens_per_step), gs_int(c, GS_TRAIN_STEPS));
     enum { COPIES = 8 }; /* parameters, packed, gradient, two moments, the best, the first99 and the final checkpoint */
     out->bytes = (int64_t)(l.size * sizeof(float) * COPIES + gs_pass_bytes(c, &d, gs_chunk(c, &d, batch), batch)) + gs_task_bytes(c);
 }

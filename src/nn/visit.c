@@ -70,10 +70,24 @@ static void take(gs_clean *c, const gs_dims *d)
         }
 }
 
+static void point(gs_clean *c, const gs_dims *d)
+{
+    for (int s = 0; s < 3; s++) c->site[s] = c->pointers + (size_t)s * (size_t)d->L, c->mean[s] = c->site[s] + 3 * (size_t)d->L;
+}
+
+size_t gs_clean_bytes(const gs_dims *d, int n)
+{
+    gs_clean c = {.n = n, .pointers = gs_alloc((size_t)d->L * 6, sizeof *c.pointers)};
+    point(&c, d);
+    take(&c, d);
+    free(c.pointers);
+    return c.arena.used;
+}
+
 int gs_clean_open(gs_clean *c, const gs_dims *d, int n, gs_err *e)
 {
     *c = (gs_clean){.n = n, .pointers = gs_alloc((size_t)d->L * 6, sizeof *c->pointers)};
-    for (int s = 0; s < 3; s++) c->site[s] = c->pointers + (size_t)s * (size_t)d->L, c->mean[s] = c->site[s] + 3 * (size_t)d->L;
+    point(c, d);
     take(c, d);
     if (gs_arena_open(&c->arena, e)) {
         gs_clean_close(c);

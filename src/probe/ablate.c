@@ -102,17 +102,27 @@ static bool asks_for(uint32_t ablate, gs_mode mode)
 }
 
 /* Needed for mean and resample; else only to save time, where it is small. */
-static bool wants_record(const work *w)
+static bool wants_record(uint32_t ablate, const gs_dims *d, int n)
 {
     enum { SMALL = 64 * 1024 * 1024 };
-    const gs_dims *d = &w->m->d;
-    if (asks_for(w->q->ablate, GS_MODE_MEAN) || asks_for(w->q->ablate, GS_MODE_RESAMPLE)) return true;
-    return w->q->ablate && (size_t)w->d->n * (size_t)(d->T * d->D * d->L) * 3 * sizeof(float) <= SMALL;
+    if (asks_for(ablate, GS_MODE_MEAN) || asks_for(ablate, GS_MODE_RESAMPLE)) return true;
+    return ablate && (size_t)n * (size_t)(d->T * d->D * d->L) * 3 * sizeof(float) <= SMALL;
+}
+
+int64_t gs_measure_bytes(gs_task *t, const gs_dims *d, uint32_t ablate)
+{
+    size_t most = 0;
+    for (int kind = GS_SET_TEST; kind < GS_SET_KINDS; kind++) {
+        const gs_data *set = gs_task_set(t, (gs_set_kind)kind, 0);
+        size_t bytes = set && wants_record(ablate, d, set->n) ? gs_clean_bytes(d, set->n) : 0;
+        if (bytes > most) most = bytes;
+    }
+    return (int64_t)most;
 }
 
 static int one_set(work *w, gs_err *e)
 {
-    w->record = wants_record(w);
+    w->record = wants_record(w->q->ablate, &w->m->d, w->d->n);
     if (w->record && gs_clean_open(&w->clean, &w->m->d, w->d->n, e)) return -1;
     w->from = gs_alloc((size_t)w->d->n, sizeof *w->from);
     clean(w, w->record ? &w->clean : NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gridshift/store.h"
@@ -30,7 +31,8 @@ static off_t sound_length(int fd, off_t size)
         off_t begin = end > (off_t)sizeof block ? end - (off_t)sizeof block : 0;
         ssize_t n = pread(fd, block, (size_t)(end - begin), begin);
         if (n < 0 && errno == EINTR) continue;
-        if (n != end - begin) return -1;
+        if (n < 0) return -1;
+        if (n != end - begin) return errno = EIO, -1;
         const char *newline = memrchr(block, '\n', (size_t)n);
         if (newline) return begin + (newline - block) + 1;
         end = begin;
@@ -43,7 +45,8 @@ static int cut_torn_line(gs_journal *j, gs_err *e)
     off_t size = lseek(j->fd, 0, SEEK_END), sound = size < 0 ? -1 : sound_length(j->fd, size);
     if (sound < 0) return gs_error(e, "%s: cannot read it: %s", j->path, strerror(errno));
     if (sound == size) return 0;
-    if (ftruncate(j->fd, sound) || fsync(j->fd)) return gs_error(e, "%s: cannot cut off its torn last line: %s", j->path, strerror(errno));
+    if (ftruncate(j->fd, sound) || gs_sync(j->fd))
+        return gs_error(e, "%s: cannot cut off its torn last line: %s", j->path, strerror(errno));
     j->note = gs_text("%s: cut off %lld bytes of a line that was never finished; its run will be run again", j->path,
                       (long long)(size - sound));
     return 0;
@@ -53,7 +56,7 @@ int gs_journal_open(const char *dir, int shard, gs_journal **out, gs_err *e)
 {
     gs_journal *j = gs_alloc(1, sizeof *j);
     j->path = shard == GS_WHOLE ? gs_text("%s/journal.jsonl", dir) : gs_text("%s/journal.%d.jsonl", dir, shard);
-    j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
     int failed = j->fd < 0 ? gs_error(e, "%s: cannot open it for writing: %s%s", j->path, strerror(errno), gs_disk_advice(errno))
                            : cut_torn_line(j, e);
     if (!failed) failed = gs_folder_sync(dir, e); /* the file's own entry in the folder */
@@ -74,13 +77,21 @@ int gs_journal_add(gs_journal *j, const char *json, size_t length, gs_err *e)
     return j->waiting.length < WAITING_MOST ? 0 : gs_journal_sync(j, e);
 }
 
+/* What is written to a file without a name is lost when it is closed. */
+static int check_there(const gs_journal *j, gs_err *e)
+{
+    struct stat s;
+    if (fstat(j->fd, &s) || s.st_nlink > 0) return 0;
+    return gs_error(e, "%s: it was removed while it was being written%s", j->path, gs_disk_advice(ENOENT));
+}
+
 int gs_journal_sync(gs_journal *j, gs_err *e)
 {
     if (!j->waiting.length) return 0;
     off_t before = lseek(j->fd, 0, SEEK_END);
-    int failed = before < 0 || gs_write_all(j->fd, j->waiting.text, j->waiting.length) || fsync(j->fd);
+    int failed = before < 0 || gs_write_all(j->fd, j->waiting.text, j->waiting.length) || gs_sync(j->fd);
     j->waiting.length = 0;
-    if (!failed) return 0;
+    if (!failed) return check_there(j, e);
     int why = errno;
     if (before >= 0 && ftruncate(j->fd, before)) before = -1; /* a part of a line would spoil the next one too */
     return gs_error(e, "%s: cannot append to it: %s%s%s", j->path, strerror(why),

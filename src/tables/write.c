@@ -179,7 +179,7 @@ static gs_point *points_of(const gs_entry *entries, int count)
 {
     gs_point *points = gs_alloc((size_t)count + 1, sizeof *points);
     for (int i = 0; i < count; i++) {
-        const gs_record *r = entries[i].record;
+        const gs_result *r = entries[i].record;
         points[i] = (gs_point){entries[i].run, entries[i].counts, r && r->ok ? &r->metrics : NULL, r && !r->ok};
     }
     return points;

@@ -55,7 +55,7 @@ static void planted_routings(void **state)
     char *path = gs_text("%s/sweep.yaml", dir);
     if (gs_spec_load(path, NULL, 0, &s, &e) || gs_grid_expand(s, &g, &e)) fail_msg("%s", e.text);
     plant(g);
-    gs_record done = {.ok = true}, failed = {.ok = false};
+    gs_result done = {.ok = true}, failed = {.ok = false};
     gs_entry entries[RUNS];
     for (int i = 0; i < RUNS; i++) entries[i] = (gs_entry){{g, i}, NULL, &done};
     gs_buf csv = {0}, md = {0};

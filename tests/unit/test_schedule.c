@@ -215,7 +215,7 @@ static void test_csv(void **state)
 
 /* -- budget -------------------------------------------------------------------------------------------------- */
 
-static void within(const char *budget, int wanted, const char *says, const char *also)
+static void within(const char *budget, int wanted, int too_large, const char *says, const char *also)
 {
     char *path = gs_text("%s/gridshift-budget-XXXXXX.yaml", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     char *text = gs_text("sweep: 1\nname: small\ndefaults: {task: addition, train.steps: 3600000}\n"
@@ -236,11 +236,13 @@ static void within(const char *budget, int wanted, const char *says, const char 
         p->costs[i].counts.bytes = 1000 + i;
     }
     p->todo_s = 12.34 * 3600;
-    assert_int_equal(gs_plan_within(p, g, s, &e), wanted);
+    assert_int_equal(gs_plan_within(p, s, &e), wanted);
+    assert_int_equal(gs_plan_too_large(p, s), too_large);
     if (!strstr(e.text, says) || !strstr(e.text, also)) fail_msg("\"%s\" and \"%s\" are not in \"%s\"", says, also, e.text);
     for (int i = 0; i < p->count; i++) p->state[i] = GS_DONE;
     p->todo_s = 0;
-    assert_int_equal(gs_plan_within(p, g, s, &e), 0); /* what is done costs nothing */
+    assert_int_equal(gs_plan_within(p, s, &e), 0); /* what is done costs nothing */
+    assert_int_equal(gs_plan_too_large(p, s), 0);
     gs_plan_close(&p);
     gs_grid_close(&g);
     gs_spec_close(&s);
@@ -251,11 +253,11 @@ static void within(const char *budget, int wanted, const char *says, const char 
 static void test_budget(void **state)
 {
     (void)state;
-    within("", 0, "", "");
-    within("budget: {core_hours: 12.5}\n", 0, "", "");
-    within("budget: {core_hours: 10}\n", -1, "small: predicted 12.3 core hours for the 20 runs to do, budget 10:", "budget.core_hours");
-    within("budget: {bytes: 1019}\n", 0, "", "");
-    within("budget: {bytes: 1018}\n", -1, "small: run 19 (", ") needs 1019 bytes of memory, budget 1018:");
+    within("", 0, 0, "", "");
+    within("budget: {core_hours: 12.5}\n", 0, 0, "", "");
+    within("budget: {core_hours: 10}\n", -1, 0, "small: predicted 12.3 core hours for the 20 runs to do, budget 10:", "budget.core_hours");
+    within("budget: {bytes: 1019}\n", 0, 0, "", "");
+    within("budget: {bytes: 1016}\n", 0, 3, "", ""); /* failed records, not a refused sweep */
 }
 
 int main(void)

@@ -207,7 +207,7 @@ static void append(const char *dir, int seed, double accuracy)
 static double accuracy_of(const gs_records *records, int seed)
 {
     gs_record r = sample(seed, 0);
-    const gs_record *found = gs_records_find(records, r.id);
+    const gs_result *found = gs_records_find(records, r.id);
     gs_record_free(&r);
     return found ? *gs_metrics_get(&found->metrics, "final.clean.accuracy") : -1;
 }
@@ -340,6 +340,108 @@ static void test_journal_bad_line(void **state)
         if (at > second + 20) at += 16;
     }
     free(data);
+}
+
+/* Three records; the journal as bytes, its file open for changes. */
+typedef struct damaged {
+    const char *dir;
+    char *data;
+    size_t length, ends[3]; /* behind each line */
+    int fd;
+} damaged;
+
+static damaged open_damaged(const char *dir)
+{
+    damaged d = {.dir = dir};
+    for (int seed = 0; seed < 3; seed++) append(dir, seed, 0.5);
+    d.data = slurp(dir, "journal.jsonl", &d.length);
+    for (int i = 0; i < 3; i++) d.ends[i] = after_line(d.data, d.length, i + 1);
+    char *path = gs_text("%s/journal.jsonl", dir);
+    d.fd = open(path, O_RDWR);
+    assert_true(d.fd >= 0);
+    free(path);
+    return d;
+}
+
+/* The records but `hit` are there, whatever is with that one; no other has come. */
+static void costs_at_most(const damaged *d, int hit, size_t at, bool told)
+{
+    gs_records records;
+    gs_buf damage = {0};
+    gs_err e;
+    assert_int_equal(gs_records_load(d->dir, &records, &damage, &e), 0);
+    for (int i = 0; i < 3; i++) {
+        double accuracy = accuracy_of(&records, i);
+        if (accuracy != 0.5 && (i != hit || accuracy != -1)) fail_msg("byte %zu: record %d: %s", at, i, damage.text);
+    }
+    char *where = gs_text("journal.jsonl:%d: ", hit + 1);
+    if (records.count > 3 || (told && (!damage.text || !strstr(damage.text, where)))) fail_msg("byte %zu: %s", at, damage.text);
+    gs_records_free(&records);
+    gs_buf_free(&damage);
+    free(where);
+}
+
+static void test_journal_every_byte(void **state)
+{
+    damaged d = open_damaged(*state);
+    const char others[] = {'\n', 0, ' '};
+    for (size_t at = 0; at < d.length; at++) {
+        int hit = at < d.ends[0] ? 0 : at < d.ends[1] ? 1 : 2;
+        for (size_t k = 0; k < sizeof others; k++) {
+            char now = k ? others[k] : (char)(d.data[at] ^ 1);
+            if (at % 7 && k) break; /* the other changes at every seventh byte: a matter of seconds */
+            if (now == d.data[at]) continue;
+            assert_int_equal(pwrite(d.fd, &now, 1, (off_t)at), 1);
+            costs_at_most(&d, hit, at, true);
+        }
+        assert_int_equal(pwrite(d.fd, d.data + at, 1, (off_t)at), 1);
+    }
+    for (int i = 0; i < 3; i++) { /* every newline, into anything */
+        for (int now = 0; now < 256; now += 5) {
+            char byte = (char)now;
+            assert_int_equal(pwrite(d.fd, &byte, 1, (off_t)d.ends[i] - 1), 1);
+            costs_at_most(&d, i, d.ends[i] - 1, now != '\n');
+        }
+        assert_int_equal(pwrite(d.fd, "\n", 1, (off_t)d.ends[i] - 1), 1);
+    }
+    close(d.fd);
+    free(d.data);
+}
+
+static void test_journal_every_length(void **state)
+{
+    damaged d = open_damaged(*state);
+    for (size_t length = d.length; length-- > 0;) {
+        assert_int_equal(ftruncate(d.fd, (off_t)length), 0);
+        gs_records records;
+        gs_buf damage = {0};
+        gs_err e;
+        size_t whole = (length >= d.ends[0]) + (length >= d.ends[1]);
+        bool torn = length && length != d.ends[0] && length != d.ends[1];
+        assert_int_equal(gs_records_load(*state, &records, &damage, &e), 0);
+        assert_int_equal(records.count, whole);
+        if (torn != (damage.length > 0)) fail_msg("length %zu: %s", length, damage.text);
+        gs_records_free(&records);
+        gs_buf_free(&damage);
+    }
+    close(d.fd);
+    free(d.data);
+}
+
+/* A write that was cut and not repaired, with the next line right behind it. */
+static void test_journal_torn_inside(void **state)
+{
+    damaged d = open_damaged(*state);
+    for (size_t cut = 1; cut < d.ends[0]; cut += 41) {
+        gs_buf text = {0};
+        gs_buf_bytes(&text, d.data, cut);
+        gs_buf_bytes(&text, d.data + d.ends[0], d.length - d.ends[0]);
+        spill(*state, "journal.jsonl", text.text, text.length);
+        costs_at_most(&d, 0, cut, true);
+        gs_buf_free(&text);
+    }
+    close(d.fd);
+    free(d.data);
 }
 
 static void test_journal_rubbish(void **state)
@@ -597,6 +699,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record_round_trip), cmocka_unit_test(test_record_failed), cmocka_unit_test(test_record_refuses),
         IN_FOLDER(test_journal_keeps_the_last),   IN_FOLDER(test_journal_torn),         IN_FOLDER(test_journal_bad_line),
+        IN_FOLDER(test_journal_every_byte),       IN_FOLDER(test_journal_every_length), IN_FOLDER(test_journal_torn_inside),
         IN_FOLDER(test_journal_rubbish),          IN_FOLDER(test_journal_no_file),      IN_FOLDER(test_journal_append_fails),
         IN_FOLDER(test_lock_excludes),            IN_FOLDER(test_lock_stale),           IN_FOLDER(test_lock_foreign),
         IN_FOLDER(test_lock_of_another_host),     IN_FOLDER(test_lock_refresh),

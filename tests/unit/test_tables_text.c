@@ -97,7 +97,7 @@ static void one_row_per_run(void **state)
     world w;
     open_world(&w);
     static const gs_counts counts = {1, 2, 3, 4, 5, 6, 7, 8};
-    gs_record records[2] = {{.ok = true}, {.reason = "diverged at step 120, loss \"inf\""}};
+    gs_result records[2] = {{.ok = true}, {.reason = "diverged at step 120, loss \"inf\""}};
     gs_entry entries[3];
     for (int i = 0; i < 3; i++) {
         gs_config *c = add_run(&w, GS_FFN_DENSE, 256, i);
@@ -138,7 +138,7 @@ typedef struct campaign {
     gs_spec *spec;
     gs_grid *grid;
     gs_plan *plan;
-    gs_record records[8];
+    gs_result records[8];
     gs_entry entries[8];
 } campaign;
 
@@ -162,8 +162,8 @@ static void finish_runs(campaign *c, bool backwards)
                                         "final.zero_head1.accuracy"};
     assert_int_equal(c->plan->count, 4);
     for (int i = 0; i < 4; i++) {
-        gs_record *r = &c->records[i];
-        *r = (gs_record){.ok = true, .host = "somewhere", .wall_s = backwards ? 1 : 2};
+        gs_result *r = &c->records[i];
+        *r = (gs_result){.ok = true, .host = "somewhere", .wall_s = backwards ? 1 : 2};
         for (int k = 0; k < 4; k++) {
             int name = backwards ? 3 - k : k;
             gs_metrics_set(&r->metrics, (i + 1) / 8.0 + name / 64.0, "%s", names[name]);
@@ -181,7 +181,7 @@ static void close_campaign(campaign *c)
         remove(path);
         free(path);
     }
-    for (int i = 0; i < 4; i++) gs_record_free(&c->records[i]);
+    for (int i = 0; i < 4; i++) gs_metrics_free(&c->records[i].metrics);
     gs_plan_close(&c->plan);
     gs_grid_close(&c->grid);
     gs_spec_close(&c->spec);
