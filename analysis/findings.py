@@ -6,13 +6,18 @@ usage: analysis/findings.py [--check]    --check: compares with the page that is
 No statistic is computed here: every number is one of the tables that gridshift wrote, printed with fewer digits.
 """
 import csv
+import itertools
 import json
+import re
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "results", HERE / "FINDINGS.md"
 VERDICTS = ("supported", "contradicted", "undecided")
+VERDICT_WORDS = """A claim stands in the sweep file before the runs, with its test; p is corrected by Holm over the claims of its file. *Undecided* is a
+result: the seeds do not decide it, and `n needed` is how many would with a power of 0.8, if what was seen is so.
+"""
 FAR = 2  # |z| from which a published mean and ours are called apart
 
 
@@ -30,23 +35,28 @@ def read_studies():
         study = json.loads(path.read_text(encoding="utf-8"))
         study["name"] = path.parent.name
         study["claims"] = read_csv(path.parent / "claims.csv")
-        study["published"] = [row for table in sorted(path.parent.glob("*.csv")) for row in published_rows(study["name"], table)]
+        study["published"] = [row for table in sorted(path.parent.glob("*.csv")) for row in published_rows(table)]
         studies.append(study)
     return sorted(studies, key=lambda s: (not s["sweep"].startswith("sweeps/paper/"), s["sweep"]))
 
 
-def published_rows(name, path):
-    """The cells of one table that have a published mean beside them."""
+def without_unit(column):
+    return re.sub(r" \([^()]*\)$", "", column)
+
+
+def published_rows(path):
+    """The cells of one table that have a published mean: the arm, the metric, and both means with what lies between them."""
     for row in read_csv(path):
-        keys = []
-        for column in row:
-            if column in ("params_total", "seeds"):
-                break
-            keys.append((column, row[column]))
-        for column in row:
-            if column.endswith(" published") and row[column]:
-                metric = column.removesuffix(" published")
-                yield {"study": name, "table": path.stem, "arm": ", ".join(v for _, v in keys if v), "metric": metric, "row": row}
+        percent = {without_unit(column) for column in row if column.endswith(" (%)")}
+        cells = {without_unit(column): text for column, text in row.items()}
+        keys = list(itertools.takewhile(lambda column: column != "params_total", cells))
+        for column in cells:
+            metric = column.removesuffix(" published mean")
+            if metric != column and cells[column]:
+                yield {"arm": ", ".join(f"{key.split('.')[-1]} {cells[key]}" for key in keys if cells[key]), "metric": metric, "table": path.stem,
+                       "unit": " %" if column in percent else "", "published": cells[column], "published_sd": cells[f"{metric} published sd"],
+                       "ours": cells[f"{metric} mean"], "ours_sd": cells[f"{metric} sd"], "n": cells[f"{metric} n"], "z": cells[f"{metric} z"],
+                       "difference": cells[f"{metric} ours - published"]}
 
 
 # -- words --------------------------------------------------------------------------------------------------------------
@@ -117,18 +127,27 @@ def counts_part(studies):
     return table(["study", *VERDICTS], rows, (1, 2, 3))
 
 
+def mean_sd(mean, sd, unit):
+    if not mean:
+        return "–"
+    return (f"{number(mean)} ± {number(sd)}" if sd else number(mean)) + unit
+
+
+def published_row(study, cell):
+    apart = cell["z"] and abs(float(cell["z"])) >= FAR
+    return [link(study), cell["arm"], f"`{cell['metric']}`", mean_sd(cell["published"], cell["published_sd"], cell["unit"]),
+            mean_sd(cell["ours"], cell["ours_sd"], cell["unit"]), cell["n"], signed(cell["difference"]),
+            f"**{signed(cell['z'])}**" if apart else signed(cell["z"])]
+
+
 def published_part(studies):
-    rows = []
-    for s in studies:
-        for cell in s["published"]:
-            row, m = cell["row"], cell["metric"]
-            z = row[f"{m} z"]
-            mark = "**apart**" if z and abs(float(z)) >= FAR else ""
-            rows.append([link(s), cell["arm"], f"`{m}`", number(row[f"{m} published"]), number(row[f"{m} mean"]), signed(z), mark])
-    apart = sum(bool(row[-1]) for row in rows)
-    head = ["study", "arm", "metric", "published", "ours", "z", ""]
-    words = f"{len(rows)} published means stand beside ours; {apart} of them are apart by |z| >= {FAR}.\n\n"
-    return words + table(head, rows, (3, 4, 5)) if rows else "None of the studies that were run has a published number.\n"
+    cells = [(study, cell) for study in studies for cell in study["published"]]
+    if not cells:
+        return "None of the studies that were run has a published number.\n"
+    z = [abs(float(cell["z"])) for _, cell in cells if cell["z"]]
+    head = ["study", "arm", "metric", "published", "ours", "n", "ours - published", "z"]
+    return (f"{len(cells)} published means stand beside ours, {len(z)} of them with a spread, so that there is a z; {sum(x >= FAR for x in z)} of these are "
+            f"apart by |z| >= {FAR} (bold). ± is the sd with n - 1.\n\n" + table(head, [published_row(*pair) for pair in cells], (3, 4, 5, 6, 7)))
 
 
 def left_part(studies):
@@ -143,7 +162,7 @@ def page(studies):
     return "\n".join([
         "# Findings\n",
         "What came out of the studies, generated by `analysis/findings.py` from the tables in `analysis/results/`; every number is a table's.\n",
-        "## What was run\n", studies_part(studies), "## Verdicts\n", counts_part(studies),
+        "## What was run\n", studies_part(studies), "## Verdicts\n", VERDICT_WORDS, counts_part(studies),
         *claims_part(of_paper, "Claims of the paper"), *claims_part(ours, "What the paper leaves open"),
         "## Published numbers beside ours\n", published_part(studies), "## Not run\n", left_part(studies)])
 

@@ -3,7 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 cp -r "$root/analysis" . # the scripts read and write beside themselves
 mkdir -p sweeps/paper
-tiny tiny 5 'dense, glu' 3 >sweeps/paper/tiny.yaml
+published='published: [{where: {ffn.kind: dense}, metric: final.clean.accuracy, mean: 0.999, sd: 0.001, n: 5, source: nowhere}]'
+tiny tiny 5 'dense, glu' 3 | sed "s/baseline: {ffn.kind: dense}/&, $published/" >sweeps/paper/tiny.yaml
 cat >>sweeps/paper/tiny.yaml <<'EOS'
 claims: [{name: gates differ, metric: final.zero_ffn.accuracy, compare: {ffn.kind: glu}, against: {ffn.kind: dense}, expect: different}]
 EOS
@@ -34,6 +35,8 @@ took() { python3 -c "import sys; sys.exit(abs($(study core_hours) - $(core_hours
 ok 'with the time that its runs took' took
 whole_page() { findings && findings --check && says analysis/FINDINGS.md '| [tiny](results/tiny/) | gates differ |'; }
 ok 'its claim is on the page' whole_page
+published_far() { grep -qE '^\| \[tiny\].*\| kind dense \| `final.clean.accuracy` \| 99.90 ± 0.11 % .*\| \*\*-[0-9.]+\*\* \|$' analysis/FINDINGS.md; }
+ok 'a published mean is beside ours, and far from it' published_far
 sed -i 's/undecided/supported/' analysis/results/tiny/claims.csv
 ok 'another verdict is another page' code 1 findings --check
 
