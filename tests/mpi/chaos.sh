@@ -9,7 +9,9 @@
 seed=${CHAOS_SEED:-$(date +%s)}
 number=${CHAOS_FAULTS:-10}
 runs=60
-tiny chaos 60 'dense, glu, moe' 20 | sed 's/d_model: 16/d_model: 64/; s/batch: 16/batch: 128/; s/eval.every: 5/eval.every: 20/; s/^  eval/  train.checkpoint_minutes: 0.002\n  eval/' >chaos.yaml
+steps=60
+[ "$number" -gt 20 ] && steps=300 # or the sweep is done before the faults are
+tiny chaos $steps 'dense, glu, moe' 20 | sed 's/d_model: 16/d_model: 64/; s/batch: 16/batch: 128/; s/eval.every: 5/eval.every: 20/; s/^  eval/  train.checkpoint_minutes: 0.002\n  eval/' >chaos.yaml
 echo "# CHAOS_SEED=$seed CHAOS_FAULTS=$number"
 
 # "KIND MOMENT WHO SIZE" a line: seconds to wait before it, a number that picks a worker, one that says how much.
