@@ -69,13 +69,13 @@ may_trace() {
     kill -KILL $traced
     wait $tracer
 }
-# As soon as it is there: mostly in MPI_Init, which waits for ever for a rank that dies in it.
+# As soon as it has said that it begins: mostly in MPI_Init, which waits for ever for a rank that dies in it.
 newborn() {
     "$gridshift" run --np $((ranks - 1)) -o newborn faults.yaml >newborn.out 2>newborn.err </dev/null &
     pid=$!
     until_ok born $pid && kill -KILL "$(pid_of 1 newborn.ranks)" && ends newborn 0 1 75 && completes newborn && complete newborn
 }
-born() { ranks_of "$1" >newborn.ranks && grep -q '^1 ' newborn.ranks; }
+born() { ranks_of "$1" >newborn.ranks && grep -q '^1 ' newborn.ranks && grep -q "^rank $(pid_of 1 newborn.ranks)$" gridshift-status-*; }
 # Without recovery a rank that stops is lost as well; when it wakes up, what it says is ignored.
 wakes_up() {
     mpirun -n "$ranks" "$gridshift" run --lost-after 4 -o plain --set train.steps=600 faults.yaml >plain.out 2>plain.err </dev/null &
