@@ -134,6 +134,7 @@ chaos() {
         if [ "$code" = 0 ] && [ $faults -lt "$number" ]; then
             for _ in 1 2 3 4 5 6 7 8; do damage cut 1023; done
             note cut
+            code=75
         fi
         [ $sessions -lt $((20 + 3 * number)) ] || { echo "no end after $sessions sessions:$happened"; return 1; }
     done 3<faults.txt

@@ -64,9 +64,27 @@ cut_off() {
 alone() { until_ok none_left; }
 none_left() { for one in $(ip netns pids $b); do grep -q gridshift "/proc/$one/comm" 2>/dev/null && return 1; done; return 0; }
 
+# All processes of the second host die, its part of mpirun too. mpirun may end the other ranks with them; then the same command goes on.
+died() {
+    job died >died.txt 2>&1 </dev/null &
+    pid=$!
+    until_ok worked died || return 1
+    # shellcheck disable=SC2046
+    kill -KILL $(ip netns pids $b)
+    until_ok gone $pid
+    wait $pid
+    mpirun_code=$?
+    if [ -e died/tables/kinds.csv ]; then went=completed; else went="were ended by mpirun"; fi
+    echo "when a host died, mpirun ended with $mpirun_code and the ranks of the other one $went" >went.txt
+    cat died.txt
+    code 0 "$work/agent" $a "$gridshift" run --np 2 -o "$work/died" "$work/hosts.yaml" && lines died/journal.jsonl 8 && same whole died
+}
+
 ok 'two hosts and a cable' cable
 ok 'a whole sweep' whole
 ok 'on two hosts: the same tables' both
+ok 'one host dies: the same command has all of it' died
+sed 's/^/# /' went.txt
 ok 'one host cut off: the other one completes the sweep' cut_off
 ok 'the workers that were cut off leave by themselves' alone
 finish
