@@ -21,7 +21,7 @@ checkpoints() { ls "$1/checkpoints" 2>/dev/null | grep -q .; }
 # The lock is there before the runs are; a stop that comes too early for a run leaves no checkpoint, which is right too.
 signalled() {
     start "$1" --np "$2" long.yaml
-    until_ok [ -e "$1/lock" ] && sleep 1 && kill -USR1 $pid && stopped && says "$1.err" 'stopping, as asked'
+    until_ok [ -e "$1/lock" ] && sleep 1 && kill -USR1 $pid && stopped
 }
 limited() {
     start "$1" --np "$2" --time-limit 4 long.yaml
