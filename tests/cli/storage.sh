@@ -16,7 +16,7 @@ stops() {
     cat out.txt err.txt
     return 1
 }
-with() { FAULTY=$1 LD_PRELOAD=$faulty "$gridshift" run --np 0 -o "$2" disk.yaml; }
+with() { FAULTY=$1 LD_PRELOAD=${sanitizer:+$sanitizer:}$faulty "$gridshift" run --np 0 -o "$2" disk.yaml; }
 # sound DIR: every record that is there is whole, and none is there twice.
 sound() {
     [ ! -e "$1/spec.yaml" ] && return 0
@@ -46,19 +46,14 @@ failing() {
 limited() {
     (ulimit -f 4; stops 'ulimit -f' run -o limited) && sound limited && code 0 run -o limited && same whole limited
 }
-if nm -D "$gridshift" 2>/dev/null | grep -q __asan_init; then
-    faulty=
-fi
+# The address sanitizer wants to be the first of the libraries, and its shadow is over every limit of address space.
+sanitizer=$(ldd "$gridshift" | sed -n 's/.*libasan.* => \([^ ]*\).*/\1/p')
 ok 'a whole run' whole
-if [ -n "$faulty" ]; then
-    ok 'short writes' short
-    ok 'interrupted calls' interrupted
-    ok 'a disk that is full after so many bytes' full
-    cat sizes.txt
-    ok 'a disk that cannot sync' failing
-else
-    echo '# an address sanitizer does not let a library be loaded before it: faults of the disk are skipped'
-fi
+ok 'short writes' short
+ok 'interrupted calls' interrupted
+ok 'a disk that is full after so many bytes' full
+cat sizes.txt
+ok 'a disk that cannot sync' failing
 ok 'a limit on the size of files' limited
 
 # -- folders that are not as they should be ----------------------------------------------------------------------------
@@ -142,5 +137,9 @@ over_limit() {
         says err.txt '2 of 2 runs failed' && says err.txt 'RLIMIT_AS (ulimit -v)' && says limit/journal.jsonl 'bytes of memory'
 }
 ok 'runs over budget.bytes are failed records' over_budget
-[ -n "$faulty" ] && ok 'runs over the limit of the process are failed records' over_limit
+if [ -z "$sanitizer" ]; then
+    ok 'runs over the limit of the process are failed records' over_limit
+else
+    echo '# skipped under the address sanitizer, whose shadow needs terabytes of address space: runs over the limit of the process'
+fi
 finish
