@@ -49,7 +49,7 @@ typedef struct gs_matrix {
     double *at; /* (local_rows, local_cols) column-major, owned */
 } gs_matrix;
 
-/* Bytes of a rank's part, the largest of all ranks. Local. */
+/* Bytes of a rank's part, the largest of all ranks; at most 2^58, more than there is, so that a few may be summed. Local. */
 int64_t gs_matrix_bytes(int grid_rows, int grid_cols, int64_t rows, int64_t cols, int block_rows, int block_cols);
 /* Zeroed. -1 on every rank when one of them has no memory, or when a part has 2^31 elements or more. */
 int gs_matrix_open(const gs_team *t, int64_t rows, int64_t cols, int block_rows, int block_cols, gs_matrix *out, gs_err *e);

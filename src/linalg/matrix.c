@@ -66,7 +66,10 @@ static int64_t part(int64_t count, int block, int at, int processes)
 
 int64_t gs_matrix_bytes(int grid_rows, int grid_cols, int64_t rows, int64_t cols, int block_rows, int block_cols)
 {
-    return 8 * part(rows, block_rows, 0, grid_rows) * part(cols, block_cols, 0, grid_cols);
+    const int64_t most = (int64_t)1 << 58;
+    int64_t bytes;
+    bool over = __builtin_mul_overflow(8 * part(rows, block_rows, 0, grid_rows), part(cols, block_cols, 0, grid_cols), &bytes);
+    return over || bytes > most ? most : bytes;
 }
 
 int gs_matrix_open(const gs_team *t, int64_t rows, int64_t cols, int block_rows, int block_cols, gs_matrix *out, gs_err *e)
@@ -76,8 +79,8 @@ int gs_matrix_open(const gs_team *t, int64_t rows, int64_t cols, int block_rows,
         gs_die("no matrix: %lld x %lld in blocks of %d x %d", (long long)rows, (long long)cols, block_rows, block_cols);
     int64_t bytes = gs_matrix_bytes(t->rows, t->cols, rows, cols, block_rows, block_cols);
     if (rows > INT_MAX || cols > INT_MAX || bytes / 8 > INT_MAX)
-        return gs_error(e, "a matrix of %lld x %lld over %d ranks has %lld elements on one of them, of at most 2^31 - 1: use more ranks",
-                        (long long)rows, (long long)cols, t->size, (long long)(bytes / 8));
+        return gs_error(e, "a matrix of %lld x %lld over %d ranks has more than 2^31 - 1 elements on one of them: use more ranks",
+                        (long long)rows, (long long)cols, t->size);
     *out = (gs_matrix){t, (int)rows, (int)cols, block_rows, block_cols, (int)part(rows, block_rows, t->row, t->rows),
                        (int)part(cols, block_cols, t->col, t->cols), calloc((size_t)bytes / 8 + 1, 8)};
     if (!gs_team_failed(t, !out->at, NULL)) return 0;

@@ -16,12 +16,18 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=no
 # What killed ranks leave behind goes with the folder.
 export TMPDIR=$work OMPI_MCA_btl_vader_backing_directory=$work
 
+# What the undefined behaviour sanitizer said in any process, also in one whose death was expected.
+defined() {
+    reports=$(grep -rhs --include='*.txt' --include='*.err' ': runtime error: ' .)
+    [ -z "$reports" ] || { echo "$reports"; return 1; }
+}
+
 # ok NAME COMMAND...: passes when the command ends with 0; its output is shown when it does not.
 ok() {
     name=$1
     shift
     count=$((count + 1))
-    if "$@" >output.txt 2>&1; then
+    if "$@" >output.txt 2>&1 && defined >>output.txt; then
         echo "ok $count - $name"
     else
         failed=$((failed + 1))

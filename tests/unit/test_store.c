@@ -487,13 +487,14 @@ static void test_journal_append_fails(void **state)
     if (!child) {
         struct stat s;
         gs_err e;
-        gs_journal *j;
-        char *path = gs_text("%s/journal.jsonl", (char *)*state);
+        static gs_journal *j;
+        static char *path, *json; /* static: what a process holds when it leaves by _exit is no leak */
+        path = gs_text("%s/journal.jsonl", (char *)*state);
         if (gs_journal_open(*state, GS_WHOLE, &j, &e) || stat(path, &s)) _exit(1);
         signal(SIGXFSZ, SIG_IGN);
         struct rlimit limit = {(rlim_t)s.st_size + 100, (rlim_t)s.st_size + 100};
         gs_record r = sample(1, 0.5);
-        char *json = gs_record_json(&r);
+        json = gs_record_json(&r);
         if (setrlimit(RLIMIT_FSIZE, &limit) || gs_journal_add(j, json, strlen(json), &e) || gs_journal_sync(j, &e) != -1) _exit(2);
         off_t before = s.st_size;
         _exit(stat(path, &s) || s.st_size != before ? 3 : strstr(e.text, "cannot append") ? 0 : 4);
@@ -663,7 +664,8 @@ static void test_lock_race(void **state)
 {
     enum { PROCESSES = 8 };
     leave_lock(*state, false);
-    char *inside = gs_text("%s/inside", (char *)*state);
+    static char *inside; /* static: the processes end with it, and it is no leak of theirs */
+    inside = gs_text("%s/inside", (char *)*state);
     for (int p = 0; p < PROCESSES; p++) {
         pid_t child = fork();
         assert_true(child >= 0);
