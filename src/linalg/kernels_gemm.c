@@ -12,6 +12,7 @@ enum { MR = 6, NV = 2 };
 enum { MR = 2, NV = 2 };
 #endif
 enum { NR = NV * W, KC = 256 };
+enum { MC = 144 }; /* rows of the left matrix that stay in the level-2 cache while the panels go by */
 
 /* The left matrix as rows x k by two strides, so that its transpose is the same code. */
 typedef struct left { const float *at; ptrdiff_t row, k; } left;
@@ -171,7 +172,7 @@ static block of_depth(int K, int k, float *C, int ldc, const float *bias, bool a
     return (block){.K = K - k < KC ? K - k : KC, .C = C, .ldc = ldc, .bias = k ? NULL : bias, .add = add || k > 0};
 }
 
-void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+static void any_rows(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
                        const float *bias, bool add)
 {
     int k = 0;
@@ -183,8 +184,16 @@ void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int l
     } while (k < K);
 }
 
-void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
-                              const float *bias, bool add)
+/* In groups of rows where a panel costs nothing to begin: packing it again would, and a transposed left matrix is read by columns. */
+void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
+                       const float *bias, bool add)
+{
+    const int step = op == GS_NN ? MC : M;
+    for (int m = 0; m < M; m += step)
+        any_rows(op, M - m < step ? M - m : step, N, K, A + (ptrdiff_t)m * lda, lda, B, ldb, C + (ptrdiff_t)m * ldc, ldc, bias, add);
+}
+
+static void packed_rows(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add)
 {
     for (int k = 0; k < K; k += KC)
         for (int n = 0; n < N; n += NR) {
@@ -193,6 +202,13 @@ void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, cons
             b.stride = NR;
             row_blocks(&b, M, (left){A + k, lda, 1});
         }
+}
+
+void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
+                              const float *bias, bool add)
+{
+    for (int m = 0; m < M; m += MC)
+        packed_rows(M - m < MC ? M - m : MC, N, K, A + (ptrdiff_t)m * lda, lda, packed, C + (ptrdiff_t)m * ldc, ldc, bias, add);
 }
 
 void GS_SET(gs_k_direct)(bool transposed, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc)

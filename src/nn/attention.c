@@ -1,5 +1,7 @@
 /* Dense multi-head attention of one layer. q, k and v come from one product; the heads' results stand side by side in
  * `mix` before o. Sparse kinds are further rows here. */
+#include <string.h>
+
 #include "nn_internal.h"
 
 int gs_attention_tensors(const gs_config *c) { return gs_is(c, GS_MODEL_BIAS, 1) ? 8 : 5; }
@@ -49,14 +51,40 @@ static void drop_weights(gs_pass *p, int layer, int i, const gs_view *view, floa
     gs_drop(p->m, GS_DROP_WEIGHTS, layer, view, (head * (size_t)d->T + first) * S, ((size_t)d->T - first) * S, mask);
 }
 
+/* The next sequence's rows on their way to the cache while this one's heads are computed: a head is a narrow column of them, which no
+ * prefetcher of the processor follows. */
+static void fetch_next(const gs_pass *p, int i, const float *rows)
+{
+    ptrdiff_t count = (ptrdiff_t)p->m->d.T * 3 * p->m->d.D;
+    int b = i / p->m->d.N + 1;
+    if (i % p->m->d.N == 0 && b < p->n) gs_fetch(rows + b * count, (size_t)count);
+}
+
+/* Sequences whose rows stay in the cache between the products and the heads. */
+static int group_of(const gs_dims *d) { return (GS_GROUP + d->T - 1) / d->T; }
+
+/* Norm and q, k, v of the group that begins at sequence b. */
+static void enter_group(gs_pass *p, int layer, int b)
+{
+    const gs_model *m = p->m;
+    const gs_layer_acts *a = &p->layer[layer];
+    gs_indices tensor = gs_layer_tensors(m, layer);
+    int group = group_of(&m->d), T = m->d.T, rows = (p->n - b < group ? p->n - b : group) * T;
+    ptrdiff_t first = (ptrdiff_t)b * T;
+    gs_normalise(p, tensor.norm1, rows, a->x + first * m->d.D, a->norm1 + first * m->d.D, a->stats1 + first * 2);
+    gs_attention_inputs(p, tensor.attention, rows, a->norm1 + first * m->d.D, a->qkv + first * 3 * m->d.D);
+}
+
 /* One head of one sequence at a time. */
 static void heads_forward(gs_pass *p, int layer, const gs_view *view)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    const float *qkv = layer == 0 && p->reductions.table ? p->table.qkv : a->qkv;
-    int D = m->d.D;
+    bool table = layer == 0 && p->reductions.table;
+    const float *qkv = table ? p->table.qkv : a->qkv;
+    int D = m->d.D, group = group_of(&m->d) * m->d.N;
     for (int i = 0; i < p->n * m->d.N; i++) {
+        if (!table && i % group == 0) enter_group(p, layer, i / m->d.N);
         gs_head h = head_of(p, layer, i / m->d.N);
         at to = place(p, layer, &h, i);
         float *mask = view->train ? mask_of(p, layer, to.w) : NULL;
@@ -86,23 +114,27 @@ void gs_attention_forward(gs_pass *p, int layer, const gs_view *view, float *out
     gs_visit(p, view, GS_SITE_ATTN_OUT, layer, out);
 }
 
-static void heads_backward(gs_pass *p, int layer, float *dqkv)
+/* The heads of sequences b..end; dq, dk, dv of sequence b begin at dqkv, those of a table are indexed by pair. */
+static void heads_backward(gs_pass *p, int layer, int b, int end, float *dqkv)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
-    const float *qkv = layer == 0 && p->reductions.table ? p->table.qkv : a->qkv;
+    bool table = layer == 0 && p->reductions.table;
+    const float *qkv = table ? p->table.qkv : a->qkv;
     int D = m->d.D;
-    for (int i = 0; i < p->n * m->d.N; i++) {
+    ptrdiff_t begin = table ? 0 : (ptrdiff_t)b * m->d.T * 3 * D;
+    for (int i = b * m->d.N; i < end * m->d.N; i++) {
         gs_head h = head_of(p, layer, i / m->d.N);
         at to = place(p, layer, &h, i);
         const float *q = qkv + to.qkv;
-        float *dq = dqkv + to.qkv;
+        float *dq = dqkv + (to.qkv - begin);
+        if (!table) fetch_next(p, i, qkv);
         m->kernels->attention_back(&h, q, q + D, q + 2 * D, a->w + to.w, mask_of(p, layer, to.w), p->dmix + to.mix, D, dq, dq + D,
                                    dq + 2 * D, 3 * D, p->attention);
     }
 }
 
-void gs_attention_backward(gs_pass *p, int layer, const float *dout, float *dqkv)
+void gs_attention_backward(gs_pass *p, int layer, const float *dout)
 {
     const gs_model *m = p->m;
     gs_layer_acts *a = &p->layer[layer];
@@ -111,7 +143,7 @@ void gs_attention_backward(gs_pass *p, int layer, const float *dout, float *dqkv
     gs_linear_back(m, &o, rows, dout, D, p->dmix, false);
     gs_linear_grad(m, &o, rows, dout, D, a->mix);
     if (layer == 0 && p->reductions.pairs) gs_pairs_attention_back(p, p->dmix);
-    else heads_backward(p, layer, dqkv);
+    else if (layer == 0 && p->reductions.table) heads_backward(p, layer, 0, p->n, p->table.dqkv);
 }
 
 void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx)
@@ -120,4 +152,18 @@ void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *nor
     gs_product w = inputs(m, tensor);
     gs_linear_grad(m, &w, rows, dqkv, w.out, norm);
     gs_linear_back(m, &w, rows, dqkv, w.out, dx, true);
+}
+
+/* Each group's dq, dk, dv are used up before the next one's take their place. */
+void gs_attention_heads_back(gs_pass *p, int layer, float *dx)
+{
+    const gs_dims *d = &p->m->d;
+    int group = group_of(d), tensor = gs_layer_tensors(p->m, layer).attention;
+    for (int b = 0; b < p->n; b += group) {
+        int end = b + group < p->n ? b + group : p->n, rows = (end - b) * d->T;
+        ptrdiff_t first = (ptrdiff_t)b * d->T * d->D;
+        memset(p->dqkv, 0, (size_t)(rows * 3 * d->D) * sizeof *p->dqkv);
+        heads_backward(p, layer, b, end, p->dqkv);
+        gs_attention_inputs_back(p, tensor, rows, p->layer[layer].norm1 + first, p->dqkv, dx + first);
+    }
 }

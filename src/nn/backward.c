@@ -78,15 +78,14 @@ static void attention_back(gs_pass *p, int layer)
     gs_indices at = gs_layer_tensors(m, layer);
     size_t D = (size_t)m->d.D, M = (size_t)(p->n * m->d.T);
     const float *dout = through(p, p->n * (m->d.T - a->first), a->mask_attn, p->layer[layer + 1].x);
-    memset(p->dqkv, 0, M * 3 * D * sizeof *p->dqkv);
-    gs_attention_backward(p, layer, dout, p->dqkv);
+    gs_attention_backward(p, layer, dout);
     spread(p, layer);
     if (!has_norm(m)) {
-        gs_attention_inputs_back(p, at.attention, (int)M, a->norm1, p->dqkv, p->dx);
+        gs_attention_heads_back(p, layer, p->dx);
         return;
     }
     memset(p->dnorm, 0, M * D * sizeof *p->dnorm);
-    gs_attention_inputs_back(p, at.attention, (int)M, a->norm1, p->dqkv, p->dnorm);
+    gs_attention_heads_back(p, layer, p->dnorm);
     gs_normalise_back(p, at.norm1, (int)M, a->x, a->stats1, p->dnorm, p->dx);
 }
 
@@ -109,7 +108,7 @@ static void pairs_back(gs_pass *p)
         gs_pairs_attention_back(p, p->dx);
         return;
     }
-    gs_attention_backward(p, 0, through(p, rows, a->mask_attn, p->layer[1].x), p->table.dqkv);
+    gs_attention_backward(p, 0, through(p, rows, a->mask_attn, p->layer[1].x));
     const float *from = p->dx;
     for (int b = 0; b < p->n; b++)
         for (int t = a->first; t < T; t++, from += D) m->kernels->add(D, from, p->table.dx + (size_t)p->table.row[b * T + t] * D);

@@ -72,20 +72,24 @@ static void sort_by_expert(const gs_ffn_use *u, gs_moe_acts *a, int skip)
             for (int j = 0; j < k; j++) take_place(u, a, (b * T + t) * k + j, b * (T - first) + t - first, next);
 }
 
-static gs_block_use expert(const gs_ffn_use *u, int e)
+/* The group of rows that begins at sorted row `first` of expert e. Its hidden values are read and written as narrow columns. */
+static gs_block_use expert(const gs_ffn_use *u, int e, int first)
 {
     const gs_model *m = u->p->m;
     gs_layer_acts *a = &u->p->layer[u->layer];
-    int first = a->moe.first[e], width = m->d.width, D = m->d.D;
+    int left = a->moe.first[e + 1] - first, width = m->d.width, D = m->d.D;
     gs_product up = gs_block_up(u->p, u->layer, e, u->view);
     if (up.base) up.row = a->moe.row + first;
+    int rows = left < GS_GROUP * 3 / 2 ? left : GS_GROUP; /* no short last one: it would run slower */
+    gs_block_acts acts = gs_block_acts_at(&a->block, (size_t)first, (size_t)width);
+    if (a->moe.first[e + 1] - a->moe.first[e] > rows) gs_fetch(acts.h, (size_t)rows * (size_t)width);
     return (gs_block_use){.m = u->p->m,
                           .tensor = gs_block_tensor(m, u->layer, e),
                           .up = up,
                           .down = gs_block_down(u->p, u->layer, e, u->view),
-                          .rows = a->moe.first[e + 1] - first,
+                          .rows = rows,
                           .x = a->moe.x + (ptrdiff_t)first * D,
-                          .a = gs_block_acts_at(&a->block, (size_t)first, (size_t)width),
+                          .a = acts,
                           .mask = u->view->train && a->mask_h ? a->mask_h + (ptrdiff_t)first * width : NULL,
                           .dh = u->p->dh,
                           .train = u->view->train};
@@ -140,12 +144,14 @@ void gs_moe_forward(const gs_ffn_use *u, float *y, gs_routing *routing)
     sort_by_expert(u, a, last ? u->p->reductions.first : 0);
     for (int r = 0; r < a->first[m->d.E]; r++) memcpy(a->x + (size_t)r * D, u->x + (size_t)a->token[r] * D, D * sizeof *y);
     if (u->view->train && u->p->layer[u->layer].mask_h) drop_hidden(u, tokens);
-    for (int e = 0; e < m->d.E; e++) {
-        gs_block_use b = expert(u, e);
-        float *to = a->y + (size_t)a->first[e] * out;
-        if (ablated(u, e)) memset(to, 0, (size_t)b.rows * out * sizeof *to);
-        else gs_ffn_of(&m->config)->block->forward(&b, to);
-    }
+    for (int e = 0; e < m->d.E; e++)
+        for (int r = a->first[e]; r < a->first[e + 1];) {
+            gs_block_use b = expert(u, e, r);
+            float *to = a->y + (size_t)r * out;
+            if (ablated(u, e)) memset(to, 0, (size_t)b.rows * out * sizeof *to);
+            else gs_ffn_of(&m->config)->block->forward(&b, to);
+            r += b.rows;
+        }
     outputs(u, a, y);
 }
 
@@ -154,7 +160,7 @@ static void outputs_back(const gs_ffn_use *u, gs_moe_acts *a, const float *dy, f
 {
     const gs_model *m = u->p->m;
     size_t out = (size_t)u->out;
-    memset(dsorted, 0, (size_t)a->first[m->d.E] * out * sizeof *dsorted);
+    if (!moves(m)) memset(dsorted, 0, (size_t)a->first[m->d.E] * out * sizeof *dsorted);
     for (int i = 0; i < u->p->n * m->d.T * m->d.k; i++) {
         a->dweight[i] = 0;
         if (a->place[i] < 0) continue;
@@ -176,11 +182,14 @@ void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_r
     size_t D = (size_t)m->d.D;
     float *dsorted = u->p->sorted;
     outputs_back(u, a, dy, dsorted);
-    memset(a->y, 0, (size_t)a->first[m->d.E] * D * sizeof *a->y); /* its values are used up: now the gradient of x, sorted */
-    for (int e = 0; e < m->d.E; e++) {
-        gs_block_use b = expert(u, e);
-        gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)a->first[e] * (size_t)u->out, a->y + (size_t)a->first[e] * D);
-    }
+    for (int e = 0; e < m->d.E; e++)
+        for (int r = a->first[e]; r < a->first[e + 1];) {
+            gs_block_use b = expert(u, e, r);
+            float *to = a->y + (size_t)r * D; /* its values are used up: now the gradient of x, sorted */
+            memset(to, 0, (size_t)b.rows * D * sizeof *to);
+            gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)r * (size_t)u->out, to);
+            r += b.rows;
+        }
     int tokens = u->p->n * m->d.T;
     for (int i = 0; i < tokens * m->d.k; i++)
         if (a->place[i] >= 0) m->kernels->add(D, a->y + (size_t)a->place[i] * D, dx + (size_t)a->token[a->place[i]] * D);

@@ -43,22 +43,16 @@ static void keep_rows(gs_pass *p, int layer)
         }
 }
 
-/* The first layer's inputs, and q, k, v of any layer that has no table. */
+/* The first layer's inputs. */
 static void enter(gs_pass *p, int layer, const int32_t *tokens, const gs_view *view)
 {
-    const gs_model *m = p->m;
-    gs_layer_acts *a = &p->layer[layer];
     if (layer == 0 && p->reductions.table) {
         gs_pairs_rows(p, tokens);
         if (p->reductions.pairs && !gs_resumes(view, layer)) /* a patched pass has no routing sums */
-            gs_pairs_weights(p, view->patch ? a->first : p->table.from);
+            gs_pairs_weights(p, view->patch ? p->layer[layer].first : p->table.from);
         return;
     }
     if (layer == 0) embed(p, tokens, view);
-    if (gs_resumes(view, layer)) return;
-    gs_indices at = gs_layer_tensors(m, layer);
-    gs_normalise(p, at.norm1, p->n * m->d.T, a->x, a->norm1, a->stats1);
-    gs_attention_inputs(p, at.attention, p->n * m->d.T, a->norm1, a->qkv);
 }
 
 /* out holds a block's output: dropout, then the residual sum. */

@@ -183,7 +183,10 @@ bool gs_balances(const gs_config *c);   /* its balancing loss has a gradient, wh
  * Backward: of the heads' inputs into dqkv, which the caller cleared; then into dx, of norm1's output. */
 void gs_attention_inputs(gs_pass *p, int tensor, int rows, const float *norm, float *qkv);
 void gs_attention_forward(gs_pass *p, int layer, const gs_view *view, float *out);
-void gs_attention_backward(gs_pass *p, int layer, const float *dout, float *dqkv);
+/* dout (n (T - first), D): gradient of attention's output -> that of the heads, in dmix; with a table on into its rows. Without one
+ * gs_attention_heads_back goes on, to the normalised inputs: dx (n T, D) +=. */
+void gs_attention_backward(gs_pass *p, int layer, const float *dout);
+void gs_attention_heads_back(gs_pass *p, int layer, float *dx);
 gs_product gs_attention_output(const gs_model *m, int layer);
 void gs_attention_inputs_back(gs_pass *p, int tensor, int rows, const float *norm, const float *dqkv, float *dx);
 int gs_attention_tensors(const gs_config *c);
@@ -241,6 +244,12 @@ void gs_readout_rows(gs_pass *p, const int32_t *rows, int count);           /* p
 
 static inline float *gs_param(const gs_model *m, int tensor) { return m->param + m->tensors[tensor].at; }
 static inline float *gs_grad(const gs_model *m, int tensor) { return m->grad + m->tensors[tensor].at; }
+enum { GS_GROUP = 144 }; /* rows of consecutive products that stay in the level-2 cache between them; whole register blocks */
+/* Asks for floats that are about to be used in an order that the processor's prefetchers do not follow. */
+static inline void gs_fetch(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i += 64 / sizeof *x) __builtin_prefetch(x + i, 1, 2);
+}
 /* y(rows, out) = x(rows, in) W^T + bias, dx(rows, in) (+)= dy(rows, out) W, dW += dy^T x and dbias += column sums of dy; rows of y and dy
  * are ldy apart, those of x and dx `in`. By the config's `gemm`. */
 void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy);
