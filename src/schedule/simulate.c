@@ -12,9 +12,9 @@
 static const double QUEUE_S = 0.5, TICK_S = 0.05, NAP_FIRST_S = 50e-6, NAP_MOST_S = 2e-3, TINY_S = 0.02;
 enum { QUEUE_MOST = 2048, QUEUES_MOST = 1 << 18, QUEUE_LEAST = 16 };
 
-/* By `bench dispatch` with 1 to 128 workers on two cores of an AMD EPYC (Zen 3) and a local disk, rounded up: messages and signs of
- * life cost half as much there in shared memory; over TCP they have a few system calls more. run_s is that of a run that found the
- * caches cold; runs that do nothing one after the other take 30 to 40 us each. */
+/* From `bench dispatch` with 1 to 128 workers on two cores of an AMD EPYC and a local disk. message_s and beat_s are estimates: about
+ * twice what runs that do nothing showed in shared memory, as room for TCP; they were not measured over a network. run_s is that of a
+ * run that found the caches cold; runs that do nothing one after the other take 30 to 40 us each. */
 const gs_machine gs_machine_measured = {
     .workers = 1,
     .message_s = 5e-6,
