@@ -79,11 +79,18 @@ hurry() {
         scontrol update "jobid=$waiting" StartTime=now 2>/dev/null
     done
 }
-gone() { hurry && [ -z "$(squeue -h -j "$job" 2>/dev/null)" ]; }
-all_gone() { hurry && [ -z "$(squeue -h)" ]; }
-# ends DIR: waits until nothing is in the queue; then the tables are a workstation's, and no run was recorded twice.
+# A controller that does not answer is no empty queue.
+all_gone() {
+    local queue
+    hurry
+    queue=$(squeue -h) && [ -z "$queue" ]
+}
+# A job that is requeued is in no list for a moment, so an empty queue alone is not the end.
+over() { all_gone && [ "$(recorded_lines "$1")" -ge $runs ]; }
+# ends DIR: waits until every run is recorded and nothing is in the queue; then the tables are a workstation's, and no run was recorded
+# twice.
 ends() {
-    if ! cluster_wait 300 all_gone; then
+    if ! cluster_wait 300 over "$1"; then
         squeue
         sinfo -N -l
         tail -n 30 "$1"/slurm/*.log
