@@ -72,11 +72,14 @@ release() { ranks_of "$1" | xargs -r kill -CONT; }
 release_all() { [ -z "$held" ] || release "$held"; }
 trap 'release_all; cluster_down; rm -rf "$work"' EXIT
 log_has() { cat "$1"/slurm/*.log 2>/dev/null | grep -qF -- "$2"; }
-# A requeued job waits for two minutes of its own accord.
+# A requeued job waits for two minutes of its own accord. It is hurried when it has waited for ten seconds: one that starts while
+# the end of its last start is still under way is taken for ended.
 hurry() {
     local waiting
-    for waiting in $(squeue -h -t PENDING -o '%A|%r' | grep -vE 'Dependency' | cut -d'|' -f1 | sort -u); do
-        scontrol update "jobid=$waiting" StartTime=now 2>/dev/null
+    for waiting in $(squeue -h -t PENDING -o '%A|%t|%r' | grep '|PD|BeginTime$' | cut -d'|' -f1 | sort -u); do
+        [ -e "waits.$waiting" ] || touch "waits.$waiting"
+        [ $(($(date +%s) - $(stat -c %Y "waits.$waiting"))) -ge 10 ] || continue
+        scontrol update "jobid=$waiting" StartTime=now 2>/dev/null && rm -f "waits.$waiting"
     done
 }
 # A controller that does not answer is no empty queue.
