@@ -66,6 +66,8 @@ static int wait_for(pid_t child)
 static void take(int status, gs_buf *got, const char *job, size_t length, gs_bytes *result)
 {
     char why[128];
+    /* A second signal ends a child at once; the stop that it was forked with counts as the first one. */
+    bool stopped = gs_stop_asked() && WIFEXITED(status) && WEXITSTATUS(status) == GS_EXIT_STOPPED;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && got->length >= sizeof(gs_result_head)) {
         *result = (gs_bytes){got->text, got->length};
         return;
@@ -75,7 +77,7 @@ static void take(int status, gs_buf *got, const char *job, size_t length, gs_byt
     else
         snprintf(why, sizeof why, "the run's process ended with code %d", WEXITSTATUS(status));
     gs_buf_free(got);
-    gs_job_fail(job, length, why, result);
+    gs_job_fail(job, length, stopped ? GS_RUN_INTERRUPTED : GS_RUN_RECORDED, why, result);
 }
 
 void gs_job_isolate(void *context, const char *job, size_t length, gs_bytes *result)

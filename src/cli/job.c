@@ -80,12 +80,12 @@ void gs_run_failed(const gs_config *c, gs_wanted w, const char *why, gs_record *
     snprintf(out->reason, sizeof out->reason, "%s", why);
 }
 
-void gs_job_fail(const char *job, size_t length, const char *why, gs_bytes *result)
+void gs_job_fail(const char *job, size_t length, gs_outcome outcome, const char *why, gs_bytes *result)
 {
     job_head head;
     gs_config config;
     gs_record record;
     free(unpack(job, length, &head, &config));
     gs_run_failed(&config, head.wanted, why, &record);
-    give(&head, &record, GS_RUN_RECORDED, gs_clock_s(), result);
+    give(&head, &record, outcome, gs_clock_s(), result);
 }

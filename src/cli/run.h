@@ -16,8 +16,8 @@ char *gs_job_pack(gs_run run, gs_wanted wanted, int64_t budget_bytes, const char
 void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *result);
 /* The same in a process of its own (isolate.c): its end by a signal is a failed record. */
 void gs_job_isolate(void *context, const char *job, size_t length, gs_bytes *result);
-/* The result of a job that failed from without: its record has this reason. */
-void gs_job_fail(const char *job, size_t length, const char *why, gs_bytes *result);
+/* The result of a job that was ended from without: a failed record with this reason, or, when a stop ended it, none. */
+void gs_job_fail(const char *job, size_t length, gs_outcome outcome, const char *why, gs_bytes *result);
 /* The record of such a run; owned by the caller, its host, rank and wall_s for the caller to fill. */
 void gs_run_failed(const gs_config *c, gs_wanted w, const char *why, gs_record *out);
 typedef struct gs_result_head { /* what the master needs without reading the record */

