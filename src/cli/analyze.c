@@ -280,7 +280,10 @@ int gs_cmd_analyze(int argc, char **argv)
         code = gs_cli_error("%s", e.text);
         go = false;
     }
-    if (!gs_mpi_agree(go)) return gs_mpi_finish(gs_mpi_agree(code));
+    if (!gs_mpi_agree(go)) {
+        gs_session_close(&s);
+        return gs_mpi_finish(gs_mpi_agree(code));
+    }
     gs_mpi_share(&c.options, sizeof c.options);
     int ranks = launched ? 1 : c.np > 0 ? c.np : ranks_for(&s);
     code = ranks > 1 ? gs_launch(ranks, argv, false) : analyze(&c, &s);
