@@ -50,6 +50,14 @@ def progress(gridshift, folder):
     return dict(zip(("planned", "done", "failed", "left"), map(int, numbers.groups())))
 
 
+def about(sweep):
+    """What the file says of itself: the comment on top without its cost, and the task's defaults."""
+    text = sweep.read_text(encoding="utf-8")
+    top = " ".join(line.lstrip("# ") for line in text[:text.find("sweep:")].splitlines())
+    task = {key: value for key, value in re.findall(r"\b(task(?:\.\w+)*): *([^\s,{}\[\]]+)", text)}
+    return {"title": re.sub(r"\s*\b\d+ runs(:| of [\d,]+ steps).*", "", top).strip(), "task": task}
+
+
 def timings(folder):
     """Core-hours: the time of all runs. Wall: the longest time that one worker computed."""
     workers = collections.Counter()
@@ -86,7 +94,7 @@ def collect(options):
     target = RESULTS / sweep.stem
     copy_tables(folder, target)
     narrowed = bool((folder / "set.txt").read_text(encoding="utf-8").strip())
-    study = {"sweep": from_root(sweep), "command": command_of(sweep, folder), "state": "partial" if partial or narrowed else "whole", **runs,
+    study = {"sweep": from_root(sweep), **about(sweep), "command": command_of(sweep, folder), "state": "partial" if partial or narrowed else "whole", **runs,
              **timings(folder), "cpu_hours": options.cpu_hours, "result_version": result_version(options.gridshift), "note": options.note}
     (target / "study.json").write_text(json.dumps(study, indent=2) + "\n", encoding="utf-8")
     print(f"{from_root(target)}: {study['state']}, {runs['done']} of {runs['planned']} runs, {study['core_hours']} core-hours")

@@ -1,182 +1,303 @@
 #!/usr/bin/env python3
-"""Writes analysis/FINDINGS.md from analysis/results/: what came out of the studies, in one page.
+"""Writes analysis/FINDINGS.md, and a README.md for each study, from analysis/results/: what came out of the studies.
 
-usage: analysis/findings.py [--check]    --check: compares with the page that is there, and writes nothing
+usage: analysis/findings.py [--check]    --check: compares with the pages that are there, and writes nothing
 
 No statistic is computed here: every number is one of the tables that gridshift wrote, printed with fewer digits.
 """
-import csv
 import itertools
-import json
 import re
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-RESULTS, PAGE = HERE / "results", HERE / "FINDINGS.md"
-VERDICTS = ("supported", "contradicted", "undecided")
-VERDICT_WORDS = """A claim stands in the sweep file before the runs, with its test; p is corrected by Holm over the claims of its file. *Undecided* is a
-result: the seeds do not decide it, and `n needed` is how many would with a power of 0.8, if what was seen is so.
-"""
+import words
+from studies import RESULTS, VERDICTS, apart, read_csv, read_studies
+
+PAGE = Path(__file__).resolve().parent / "FINDINGS.md"
 FAR = 2  # |z| from which a published mean and ours are called apart
+LEADS = {  # the studies whose claims and numbers are told first
+    "headline": "Does a sparse feed-forward block move computation into attention? (n + 7, as published)",
+    "gate": "Is it built in that routing need not be learned? (n + 7; raw gates give the router a gradient of the task)",
+    "modular_headline": "Modular addition, as published",
+    "modular_headline_quick": "Modular addition, modulo 53",
+    "histogram_headline": "Histogram, as published",
+}
+READING = """A claim stands in the sweep file before the runs, with its test; p is corrected by Holm over the claims of its file. *Supported* is
+p < 0.05 with the stated sign (equivalence: TOST within the stated margin), *contradicted* the other sign (equivalence: the 95 % interval wholly outside
+the margin). *Undecided* is a result: the seeds do not decide it, and `n needed` is how many would with a power of 0.8, if what was seen is so. A
+difference is that of the first side minus the second, with its 95 % interval. A *partial* study lacks runs: its verdicts are of the seeds that are there.
+
+"Without the block" is accuracy after the feed-forward block's output is set to zero, "without attention" after attention's is: what is right then was
+computed by the rest. *best* is the first checkpoint of the best accuracy, *end* the last step. The constant answer of n + 7 is right in 32.3 % of the
+digits, so that this, and not 10 %, is the floor of its accuracies.
+
+Steps to 99 % are Kaplan-Meier medians with their 95 % limits and (k of n) seeds that got there; a seed that did not is censored at the end of its run,
+never left out. Published steps are means over the seeds that got there, and are held against ours only where all did.
+"""
 
 
-def read_csv(path):
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+# -- words of a study -------------------------------------------------------------------------------------------------------
+
+def link(study, base="results/"):
+    return f"[{study.name}]({base}{study.name}/README.md)" + ("" if study.whole else " (partial)")
 
 
-def read_studies():
-    """The studies, those of sweeps/paper first: study.json, its name, its claims, its published numbers."""
-    studies = []
-    for path in RESULTS.glob("*/study.json"):
-        study = json.loads(path.read_text(encoding="utf-8"))
-        study["name"] = path.parent.name
-        study["claims"] = read_csv(path.parent / "claims.csv")
-        study["published"] = [row for table in sorted(path.parent.glob("*.csv")) for row in published_rows(table)]
-        studies.append(study)
-    return sorted(studies, key=lambda s: (not s["sweep"].startswith("sweeps/paper/"), s["sweep"]))
+def title(study):
+    return study.about.get("title") or study.name
 
 
-def without_unit(column):
-    return re.sub(r" \([^()]*\)$", "", column)
+def runs(study):
+    a = study.about
+    return (str(a["done"]) if a["done"] == a["planned"] else f"{a['done']} of {a['planned']}") + (f", {a['failed']} failed" if a["failed"] else "")
 
 
-def published_rows(path):
-    """The cells of one table that have a published mean: the arm, the metric, and both means with what lies between them."""
-    for row in read_csv(path):
-        percent = {without_unit(column) for column in row if column.endswith(" (%)")}
-        cells = {without_unit(column): text for column, text in row.items()}
-        keys = list(itertools.takewhile(lambda column: column != "params_total", cells))
-        for column in cells:
-            metric = column.removesuffix(" published mean")
-            if metric != column and cells[column]:
-                yield {"arm": ", ".join(f"{key.split('.')[-1]} {cells[key]}" for key in keys if cells[key]), "metric": metric, "table": path.stem,
-                       "unit": " %" if column in percent else "", "published": cells[column], "published_sd": cells[f"{metric} published sd"],
-                       "ours": cells[f"{metric} mean"], "ours_sd": cells[f"{metric} sd"], "n": cells[f"{metric} n"], "z": cells[f"{metric} z"],
-                       "difference": cells[f"{metric} ours - published"]}
+def found(claim):
+    unit = claim["unit"]
+    limits = words.interval(claim["estimate low"], claim["estimate high"], unit, True)
+    if not claim["estimate"]:
+        return "no seeds"
+    return " ".join(part for part in (words.number(claim["estimate"], unit, True), limits, unit) if part)
 
 
-# -- words --------------------------------------------------------------------------------------------------------------
-
-def number(text, digits=2):
-    return f"{float(text):.{digits}f}" if text else "–"
+def seeds(claim):
+    return claim["n_compare"] if claim["n_compare"] == claim["n_against"] else f"{claim['n_compare']} + {claim['n_against']}"
 
 
-def signed(text, digits=2):
-    return f"{float(text):+.{digits}f}" if text else "–"
+def sentence(claim):
+    needs = f"; n = {seeds(claim)}, needs {claim['n needed']}" if claim["verdict"] == "undecided" and claim["n needed"] else f"; n = {seeds(claim)}"
+    expect = claim["expect"] + ": " if claim["expect"].startswith("equivalent") else ""
+    return f"{claim['claim']} ({expect}{found(claim)}{needs})"
 
 
-def p_value(text):
-    if not text:
-        return "–"
-    return f"{float(text):.3f}" if float(text) >= 0.001 else f"{float(text):.1e}"
+# -- in short ---------------------------------------------------------------------------------------------------------------
+
+def counted(n, what):
+    return f"{n} {what}" + ("" if n == 1 else "s")
 
 
-def table(head, rows, right=()):
-    rule = ["--:" if k in right else "---" for k in range(len(head))]
-    lines = [" | ".join(map(str, row)) for row in [head, rule, *rows]]
-    return "\n".join(f"| {line} |" for line in lines) + "\n"
-
-
-def link(study):
-    return f"[{study['name']}](results/{study['name']}/)" + ("" if study["state"] == "whole" else " (partial)")
-
-
-# -- parts of the page --------------------------------------------------------------------------------------------------
-
-def studies_part(studies):
-    rows = []
-    for s in studies:
-        runs = str(s["done"]) if s["done"] == s["planned"] else f"{s['done']} of {s['planned']}"
-        cpu = "–" if s["cpu_hours"] is None else number(s["cpu_hours"], 3)
-        rows.append([link(s), f"`{s['command']}`", runs + (f", {s['failed']} failed" if s["failed"] else ""), number(s["core_hours"], 3), cpu,
-                     number(s["wall_hours"], 3), s["workers"], s["result_version"], s["state"]])
-    notes = [f"* {s['name']}: {s['note']}\n" for s in studies if s["note"]]
-    head = ["study", "command", "runs", "core-hours", "CPU hours", "wall hours", "workers", "result version", "state"]
-    return table(head, rows, range(2, 8)) + ("\n" + "".join(notes) if notes else "")
-
-
-def claim_row(study, c):
-    unit = f" {c['unit']}" if c["unit"] else ""
-    found = f"{signed(c['estimate'])} [{signed(c['estimate low'])}, {signed(c['estimate high'])}]{unit}"
-    seeds = c["n_compare"] if c["n_compare"] == c["n_against"] else f"{c['n_compare']} + {c['n_against']}"
-    sides = f"{c['compare']} against {c['against']}"
-    return [link(study), c["claim"], f"`{c['metric']}`: {sides}", c["expect"], found, c["test"], p_value(c["p (Holm)"]), seeds,
-            c["n needed"] or "–"]
-
-
-def claims_part(studies, title):
-    """A section with a table for each verdict."""
-    head = ["study", "claim", "of what", "expected", "found: difference [95 %]", "test", "p (Holm)", "n", "n needed"]
-    parts = []
+def by_verdict(study):
+    lines = []
     for verdict in VERDICTS:
-        rows = [claim_row(s, c) for s in studies for c in s["claims"] if c["verdict"] == verdict]
-        parts += [f"### {verdict.capitalize()}: {len(rows)}\n", table(head, rows, (6, 7, 8))] if rows else []
-    return [f"## {title}\n", *parts] if parts else []
+        told = [sentence(claim) for claim in study.claims if claim["verdict"] == verdict]
+        lines += [f"* **{verdict.capitalize()}**: " + "; ".join(told) + "."] if told else []
+    return lines
 
 
-def counts_part(studies):
+def lead(study, question):
+    return [f"**{question}** {link(study)}, {runs(study)} runs:\n", *by_verdict(study), ""]
+
+
+def contradicted(studies):
+    told = [f"* {link(study)}: {sentence(claim)}" for study in studies for claim in study.claims if claim["verdict"] == "contradicted"]
+    return ["**Everything that was contradicted:**\n", *told, ""] if told else ["No claim was contradicted.\n"]
+
+
+def compared(studies):
+    cells = [cell for study in studies for _, _, _, cell in study.published()]
+    judged = [cell for cell in cells if cell.get("z") or cell.get("p of the shares")]
+    return len(cells), len(judged), sum(apart(cell, FAR) for cell in cells)
+
+
+def short_part(studies):
+    whole = sum(study.whole for study in studies)
+    number = {verdict: sum(study.count(verdict) for study in studies) for verdict in VERDICTS}
+    cells, judged, far = compared(studies)
+    hours = sum(study.about["core_hours"] for study in studies)
+    lines = [f"{counted(len(studies), 'study').replace('studys', 'studies')} ({whole} whole, {len(studies) - whole} partial) of "
+             f"{counted(sum(study.about['done'] for study in studies), 'run')}, {hours:.3g} core-hours. Of {sum(number.values())} claims "
+             f"{number['supported']} are supported, {number['contradicted']} contradicted, {number['undecided']} undecided. {cells} published numbers "
+             f"stand beside ours; {judged} of them can be judged, and {far} of these are apart (|z| >= {FAR}, or p < 0.05 for the share of seeds that "
+             "grok).\n"]
+    for name, question in LEADS.items():
+        for study in studies:
+            lines += lead(study, question) if study.name == name and study.claims else []
+    return "\n".join(lines + contradicted(studies))
+
+
+# -- a task's section -------------------------------------------------------------------------------------------------------
+
+def group(study):
+    """(order, title) of the section that a study is in."""
+    task = study.about.get("task", {})
+    if task.get("task") == "modular":
+        modulus = int(task.get("task.modulus", 113))
+        return 2 + (modulus < 113), f"Modular addition, p = {modulus}"
+    if task.get("task") == "histogram":
+        return 4, "Histogram"
+    return (1, "The sum of two numbers") if task.get("task.operands") == "2" else (0, f"Addition, n + {task.get('task.addend', 7)}")
+
+
+def overview_part(studies):
     rows = []
-    for s in studies:
-        if s["claims"]:
-            rows.append([link(s)] + [sum(c["verdict"] == v for c in s["claims"]) for v in VERDICTS])
-    rows.append(["all"] + [sum(row[k] for row in rows) for k in (1, 2, 3)])
-    return table(["study", *VERDICTS], rows, (1, 2, 3))
+    for study in studies:
+        cells, judged, far = compared([study])
+        rows.append([link(study), re.split(r"(?<=[.?]) ", title(study))[0], runs(study), *(study.count(verdict) for verdict in VERDICTS), f"{far} of {judged}" if judged else "–"])
+    return words.table(["study", "what", "runs", *VERDICTS, "apart from the published"], rows, range(2, 7))
 
 
-def mean_sd(mean, sd, unit):
-    if not mean:
-        return "–"
-    return (f"{number(mean)} ± {number(sd)}" if sd else number(mean)) + unit
+def claim_row(study, claim):
+    verdict = claim["verdict"] if claim["verdict"] == "undecided" else f"**{claim['verdict']}**"
+    what = f"{words.metric(claim['metric'])}: {words.selector(claim['compare'])} against {words.selector(claim['against'])}"
+    return [claim["claim"], verdict, found(claim), claim["expect"], what, words.p_value(claim["p (Holm)"]), seeds(claim), claim["n needed"] or "–", link(study)]
 
 
-def published_row(study, cell):
-    apart = cell["z"] and abs(float(cell["z"])) >= FAR
-    return [link(study), cell["arm"], f"`{cell['metric']}`", mean_sd(cell["published"], cell["published_sd"], cell["unit"]),
-            mean_sd(cell["ours"], cell["ours_sd"], cell["unit"]), cell["n"], signed(cell["difference"]),
-            f"**{signed(cell['z'])}**" if apart else signed(cell["z"])]
+def claims_part(studies):
+    rows = [claim_row(study, claim) for study in studies for claim in study.claims]
+    head = ["claim", "verdict", "found", "expected", "of what", "p (Holm)", "n", "n needed", "study"]
+    return ["### Claims\n", words.table(head, rows, (5, 6, 7))] if rows else []
+
+
+def steps_row(study, row, cell):
+    theirs = words.published(cell, "") if cell.get("published n_runs") else "–"
+    return [link(study), words.arm(row.keys), f"{cell['n']} of {cell['n_runs']}", words.number(cell["median"]), words.interval(cell["low"], cell["high"]) or "–", theirs]
+
+
+def steps_part(studies):
+    """Time to grok: every arm once, of the table that has published numbers beside it where there is one."""
+    rows, metric = [], "curve.clean.steps_to_99"
+    for study in studies:
+        tables = [table for table in study.tables if metric in table.units]
+        if tables:
+            best = max(tables, key=lambda table: sum(bool(row.cells[metric].get("published n_runs")) for row in table.rows))
+            rows += [steps_row(study, row, row.cells[metric]) for row in best.rows]
+    head = ["study", "arm", "reached 99 %", "median steps", "95 %", "published mean (k of n)"]
+    return ["### Steps to 99 % of the test pairs\n", words.table(head, rows, (2, 3, 4, 5))] if rows else []
+
+
+def published_row(study, table, row, metric, cell):
+    unit = table.units[metric]
+    points = "pp" if unit == "%" else unit
+    z = words.number(cell.get("z"), signed=True)
+    share = words.p_value(cell.get("p of the shares"))
+    judged = z if z != "–" else f"p {share}" if share != "–" else "–"
+    return [words.arm(row.keys), words.metric(metric) + (f", {unit}" if unit else ""), words.published(cell, unit), words.value(cell, unit),
+            words.number(cell.get("ours - published"), points, True), f"**{judged}**" if apart(cell, FAR) else judged, link(study)]
 
 
 def published_part(studies):
-    cells = [(study, cell) for study in studies for cell in study["published"]]
-    if not cells:
-        return "None of the studies that were run has a published number.\n"
-    z = [abs(float(cell["z"])) for _, cell in cells if cell["z"]]
-    head = ["study", "arm", "metric", "published", "ours", "n", "ours - published", "z"]
-    return (f"{len(cells)} published means stand beside ours, {len(z)} of them with a spread, so that there is a z; {sum(x >= FAR for x in z)} of these are "
-            f"apart by |z| >= {FAR} (bold). ± is the sd with n - 1.\n\n" + table(head, [published_row(*pair) for pair in cells], (3, 4, 5, 6, 7)))
+    rows = [published_row(study, *place) for study in studies for place in study.published()]
+    head = ["arm", "what", "published", "ours", "ours - published", "z", "study"]
+    return ["### Beside the published numbers\n", f"± is the sd with n - 1; z where a spread was published; p: Fisher's, of the shares of seeds that got "
+            f"there; bold: apart.\n\n" + words.table(head, rows, (2, 3, 4, 5))] if rows else []
+
+
+def section(name, studies):
+    leads = [study for study in studies if study.name in LEADS]
+    numbers = [text for study in leads for table in study.tables for text in (f"#### {table.name}\n", *turned(table, brief=True))]
+    return [f"## {name}\n", overview_part(studies), *claims_part(studies), *steps_part(studies),
+            *(["### Numbers of the main studies\n", *numbers] if numbers else []), *published_part(studies)]
+
+
+# -- a table turned, so that it is as long as its metrics and as wide as its arms --------------------------------------------
+
+WIDEST = 6
+CHANGES = ("difference", "redistribution", "slope")
+
+
+def change_row(rows, metric):
+    """What follows a metric: its difference from the baseline, or its slope."""
+    for change in CHANGES:
+        cells = [row.cells[metric] for row in rows]
+        if any(cell.get(change) for cell in cells):
+            return [f"– {change}", *(f"{words.number(c[change], 'pp', True)} {words.interval(c[f'{change} low'], c[f'{change} high'], 'pp', True)}".strip()
+                                     if c.get(change) else "–" for c in cells)]
+    return None
+
+
+def turned_rows(table, rows, brief):
+    yield ["seeds", *(row.counts["seeds"] + ("*" if row.counts.get("partial") == "yes" else "") for row in rows)]
+    if not brief and "params_total" in rows[0].counts:
+        yield ["parameters", *(row.counts["params_total"] for row in rows)]
+        yield ["parameters met by a token", *(row.counts["params_active"] for row in rows)]
+    for metric, unit in table.units.items():
+        if brief and ".floor." in metric:
+            continue
+        yield [words.metric(metric) + (f", {unit}" if unit else ""), *(words.value(row.cells[metric], unit) for row in rows)]
+        change = change_row(rows, metric)
+        if change:
+            yield change
+
+
+def turned(table, brief=False):
+    texts = []
+    for first in range(0, len(table.rows), WIDEST):
+        rows = table.rows[first:first + WIDEST]
+        texts.append(words.table(["", *(words.arm(row.keys) for row in rows)], list(turned_rows(table, rows, brief)), range(1, len(rows) + 1)))
+    return texts
+
+
+# -- the page of one study --------------------------------------------------------------------------------------------------
+
+def exact_claims(study):
+    rows = [[c["claim"], c["verdict"], found(c), c["expect"], c["test"], words.p_value(c["p (Holm)"]), words.p_value(c["p"]), seeds(c), c["n needed"] or "–",
+             words.number(c["Hedges g"]), words.number(c["Cliff delta"]), f"`{c['metric']}`", c["compare"], c["against"]] for c in study.claims]
+    head = ["claim", "verdict", "found", "expected", "test", "p (Holm)", "p", "n", "n needed", "Hedges g", "Cliff delta", "metric", "compare", "against"]
+    return ["## Claims\n", words.table(head, rows, range(5, 11))] if rows else []
+
+
+def agreement_part(study):
+    if not study.agreement:
+        return []
+    names = list(study.agreement[0])
+    keys = list(itertools.takewhile(lambda name: name != "checkpoint", names))
+    rows = [[words.arm([(key, row[key]) for key in keys if row[key]]), row["checkpoint"], row["runs"],
+             *(words.number(str(100 * float(row[name])), "%") for name in ("agreement", "chance")), words.number(row["corrected"])] for row in study.agreement]
+    return ["## Do seeds route alike?\n", words.table(["arm", "checkpoint", "runs", "agreement, %", "by chance, %", "corrected"], rows, range(2, 6))]
+
+
+def study_page(study):
+    a = study.about
+    state = f"{study.about['state'].capitalize()}: {runs(study)} runs, {a['core_hours']:.3g} core-hours, {a['wall_hours']:.3g} hours on {counted(a['workers'], 'worker')}."
+    tables = [text for table in study.tables for text in (f"## {table.name}\n", *turned(table))]
+    return "\n".join([f"# {study.name}\n", title(study) + "\n", f"`{a['command']}`\n", state + (f" {a['note'][:1].upper()}{a['note'][1:]}." if a["note"] else "") + "\n",
+                      *exact_claims(study), *tables, *agreement_part(study),
+                      "Means ± sd (n - 1) over seeds. The .md beside this page have every interval, the counts that were matched and the notes of each table; "
+                      "the .csv have all digits. [All findings](../../FINDINGS.md).\n"])
+
+
+# -- the page of all --------------------------------------------------------------------------------------------------------
+
+def cost_part(studies):
+    rows = []
+    for study in studies:
+        a = study.about
+        cpu = "–" if a["cpu_hours"] is None else words.number(str(a["cpu_hours"]))
+        rows.append([link(study), f"`{a['command']}`", runs(study), words.number(str(a["core_hours"])), cpu, words.number(str(a["wall_hours"])), a["workers"], a["result_version"]])
+    notes = [f"* {study.name}: {study.about['note']}\n" for study in studies if study.about["note"]]
+    head = ["study", "command", "runs", "core-hours", "CPU hours", "wall hours", "workers", "result version"]
+    return words.table(head, rows, range(2, 8)) + "\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each.\n" + "".join(["\n", *notes] if notes else [])
 
 
 def left_part(studies):
-    have = {s["sweep"] for s in studies}
+    have = {study.about["sweep"] for study in studies}
     rows = [[f"`{p['sweep']}`", p["runs"], p["predicted_core_hours"]] for p in read_csv(RESULTS / "plans.csv") if p["sweep"] not in have]
-    return table(["sweep file", "runs", "predicted core-hours"], rows, (1, 2)) if rows else "Every sweep file was run.\n"
+    return words.table(["sweep file", "runs", "predicted core-hours"], rows, (1, 2)) if rows else "Every sweep file was run.\n"
 
 
 def page(studies):
-    of_paper = [s for s in studies if s["sweep"].startswith("sweeps/paper/")]
-    ours = [s for s in studies if s not in of_paper]
+    groups = {}
+    for study in studies:
+        groups.setdefault(group(study), []).append(study)
+    sections = [text for (_, name), members in sorted(groups.items()) for text in section(name, members)]
     return "\n".join([
         "# Findings\n",
-        "What came out of the studies, generated by `analysis/findings.py` from the tables in `analysis/results/`; every number is a table's.\n",
-        "## What was run\n", studies_part(studies), "## Verdicts\n", VERDICT_WORDS, counts_part(studies),
-        *claims_part(of_paper, "Claims of the paper"), *claims_part(ours, "What the paper leaves open"),
-        "## Published numbers beside ours\n", published_part(studies),
-        "## Where models land\n", "[map.md](map.md): how alike the streams of all runs are, of a sweep of 216 runs and of the headline.\n", "## Not run\n", left_part(studies)])
+        "What came out of the studies of sweeps/paper (arXiv 2605.09403) and of sweeps/extended (what that paper leaves open). Generated by `analysis/findings.py` "
+        "from the tables in `analysis/results/`; every number is a table's.\n",
+        "## In short\n", short_part(studies), "## How to read this\n", READING, *sections,
+        "## Where models land\n", "[map.md](map.md): how alike the streams of all runs are, of a sweep of 216 runs and of the headline.\n",
+        "## What it took\n", cost_part(studies), "## Not run\n", left_part(studies)])
 
 
 def main():
-    text = page(read_studies())
-    if sys.argv[1:] == ["--check"]:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            sys.exit("analysis/FINDINGS.md is not what analysis/results/ gives: run analysis/findings.py")
-    elif sys.argv[1:]:
+    studies = read_studies()
+    pages = {PAGE: page(studies), **{RESULTS / study.name / "README.md": study_page(study) for study in studies}}
+    if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(__doc__)
-    else:
-        PAGE.write_text(text, encoding="utf-8")
+    for path, text in pages.items():
+        if not sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.exit(f"{path} is not what analysis/results/ gives: run analysis/findings.py")
 
 
 if __name__ == "__main__":

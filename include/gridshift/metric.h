@@ -1,9 +1,10 @@
 /* gridshift metrics: the metric table, the ablation sites, and a list of named numbers. A library that any stage may include.
  *
  * One grammar everywhere (records, csv headers, sweep files, --json): CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g.
- * final.zero_ffn.accuracy[carry=2]. CHECKPOINT: final, best, first99, stepN, given, and `curve` for what belongs to the
- * whole training (curve.clean.steps_to_99). Implemented in src/store/metric.c; the table of probes in src/probe/probes.c. Everything
- * is local. */
+ * final.zero_ffn.accuracy[carry=2]. CHECKPOINT: final, best, first99, stepN, given, `curve` for what belongs to the
+ * whole training (curve.clean.steps_to_99), and first99_or_best, which tables and claims make of first99 where a run has it, else
+ * of best (the published rule for modular addition: no seed is left out). Implemented in src/store/metric.c; the
+ * table of probes in src/probe/probes.c. Everything is local. */
 #ifndef GRIDSHIFT_METRIC_H
 #define GRIDSHIFT_METRIC_H
 #include "gridshift/config.h"

@@ -39,12 +39,13 @@ typedef struct gs_regressor {
     gs_term_kind kind;
     gs_key key;
 } gs_regressor;
-/* A number that somebody else published for a row of a table. sd is the population's (divisor n); n 0: only the mean is known. */
+/* A number that somebody else published for a row of a table. sd is the population's (divisor n). Of a milestone: over the n of
+ * `of` seeds that got there. */
 typedef struct gs_published {
     gs_selector row;
     char *metric, *source; /* owned; source may be NULL */
-    double mean, sd;       /* in the metric's unit: 0.119, not 11.9 % */
-    int n;
+    double mean, sd;       /* in the metric's unit: 0.119, not 11.9 %; nan: not known */
+    int n, of;             /* seeds; of 0: not known; n 0: with `of`, none of them, else not known */
     gs_where where;
 } gs_published;
 typedef enum gs_interval_kind { GS_INTERVAL_T, GS_INTERVAL_BCA, GS_INTERVAL_PERCENTILE, GS_INTERVAL_COUNT } gs_interval_kind;

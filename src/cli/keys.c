@@ -111,7 +111,8 @@ static void print_manual(int task)
         print_key(k, task);
     }
     printf("\nMetrics: CHECKPOINT.SUBJECT.METRIC[STRATUM], e.g. final.zero_ffn.accuracy[carry=2].\n"
-           "CHECKPOINT: final, best, first99, stepN, given, curve (the whole training).\n"
+           "CHECKPOINT: final, best, first99, stepN, given, curve (the whole training); in tables and claims first99_or_best: first99\n"
+           "where a run has it, else best.\n"
            "SUBJECT: clean, floor (the constant predictor), a probe, or MODE_SITE: zero, mean, resample of attn, headN, ffn, expertN\n"
            "(blockL_ before the site when there are several layers).\n\n");
     print_metrics(gs_metric_rows, "");

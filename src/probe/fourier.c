@@ -45,7 +45,18 @@ static double largest(const double *fve, int K, int n, int h)
     return most;
 }
 
-static void neurons(gs_scene *s, const gs_spectrum *f, int layer)
+/* The units of each key frequency, as Nanda et al. count them. */
+static void units_of_keys(gs_scene *s, const gs_spectrum *f, const double *fve, int layer, const int *key, int keys, int live)
+{
+    for (int i = 0; i < keys && i < RANKS; i++) {
+        int count = 0;
+        for (int h = 0; h < f->n; h++)
+            count += gs_power_total(f, h) >= GS_DEAD && fve[(size_t)(key[i] - 1) * (size_t)f->n + (size_t)h] > SINGLE;
+        gs_tell(s, (double)count / live, "neuron_fve_85_key", layer, "rank=%d", i + 1);
+    }
+}
+
+static void neurons(gs_scene *s, const gs_spectrum *f, int layer, const int *key, int keys)
 {
     double *fve = gs_explained(s, f->p, f->n, s->hidden[layer]), all = 0, of_live = 0;
     int live = 0, single = 0;
@@ -61,6 +72,7 @@ static void neurons(gs_scene *s, const gs_spectrum *f, int layer)
     gs_tell(s, all / f->n, "neuron_fve", layer, "%s", "");
     if (live) gs_tell(s, of_live / live, "neuron_fve_live", layer, "%s", "");
     if (live) gs_tell(s, (double)single / live, "neuron_fve_85", layer, "%s", "");
+    if (live) units_of_keys(s, f, fve, layer, key, keys, live);
     free(fve);
 }
 
@@ -193,7 +205,7 @@ static int run(gs_scene *s, gs_err *e)
     for (int l = 0; l < s->d.L; l++) {
         gs_spectrum f;
         gs_spectrum_of(s, s->units, s->hidden[l], &f);
-        neurons(s, &f, l);
+        neurons(s, &f, l, key, keys);
         const gs_moments *m = gs_scene_pca(s, l);
         components(s, m, l);
         regressions(s, &f, m, l, key, keys);
@@ -226,6 +238,8 @@ static const gs_metric_row metrics[] = {
     {"neuron_fve", "", 1, false, "variance that one frequency of a and b explains (Nanda et al. 2023), mean over all units", "layer"},
     {"neuron_fve_live", "", 1, false, "the same, mean over live units", "layer"},
     {"neuron_fve_85", "fraction", 1, true, "share of the live units with more than 0.85 of it", "layer"},
+    {"neuron_fve_85_key", "fraction", 0, true, "share of the live units with more than 0.85 of it at the key frequency of a rank",
+     "layer rank"},
     {"pc_concentration", "", 1, false, "two-sided concentration of a principal component of the hidden activations", "layer pc"},
     {"pc_concentration_mean", "", 1, false, "two-sided, mean over the first 5 components", "layer"},
     {"pc_concentration_max", "", 1, false, "two-sided, largest of the first 5 components (the published summary)", "layer"},

@@ -44,7 +44,7 @@ static void weights(gs_scene *s)
     for (int i = 0; i < s->m->tensor_count; i++) {
         char word[16], other[16];
         int layer, at, count, experts = 0;
-        double effective = 0, stable = 0;
+        double participation = 0, effective = 0, stable = 0;
         bool first = true;
         if (!name_of(&s->m->tensors[i], &layer, word)) continue;
         for (int j = 0; j < s->m->tensor_count; j++) {
@@ -53,10 +53,12 @@ static void weights(gs_scene *s)
             first = first && (experts || j == i);
             if (!first) break;
             double *values = gs_squared_singulars(t->rows, t->cols, s->m->param + t->at, &count);
+            participation += gs_participation(count, values);
             effective += gs_effective_rank(count, values), stable += gs_stable_rank(count, values), experts++;
             free(values);
         }
         if (!first) continue;
+        gs_tell(s, participation / experts, "weight_participation_ratio", layer, "of=%s", word);
         gs_tell(s, effective / experts, "weight_effective_rank", layer, "of=%s", word);
         gs_tell(s, stable / experts, "weight_stable_rank", layer, "of=%s", word);
     }
@@ -77,6 +79,7 @@ static const gs_metric_row metrics[] = {
      "layer of"},
     {"effective_rank", "dimensions", 0, false, "exp of the entropy of the covariance's spectrum", "layer of"},
     {"stable_rank", "dimensions", 0, false, "trace over largest eigenvalue of the covariance", "layer of"},
+    {"weight_participation_ratio", "dimensions", 0, false, "of a weight matrix, from its squared singular values", "layer of"},
     {"weight_effective_rank", "dimensions", 0, false, "of a weight matrix, from its squared singular values: q, k, v, o, up, ...",
      "layer of"},
     {"weight_stable_rank", "dimensions", 0, false, "squared Frobenius over squared spectral norm of a weight matrix", "layer of"},

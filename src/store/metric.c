@@ -52,7 +52,7 @@ static bool take_number(const char **at, int *out)
 
 static bool parse_checkpoint(gs_metric_name *m)
 {
-    static const char *const names[] = {"final", "best", "first99", "given", "curve"};
+    static const char *const names[] = {"final", "best", "first99", "first99_or_best", "given", "curve"};
     m->step = -1;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (!strcmp(m->checkpoint, names[k])) return true;

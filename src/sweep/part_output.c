@@ -1,4 +1,5 @@
 /* The sections that say what is made of the runs: ablate, tables, budget (probe: part_probe.c). */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,28 +149,34 @@ static int read_extras(const gs_reader *r, const gs_node *n, gs_table_spec *t)
 
 /* -- published ----------------------------------------------------------------------------------------------- */
 
-enum { WHERE, METRIC, MEAN, SD, SEEDS, SOURCE, PUBLISHED_COUNT };
+enum { WHERE, METRIC, MEAN, SD, SEEDS, OF, SOURCE, PUBLISHED_COUNT };
 
 static int read_numbers(const gs_reader *r, const gs_node *n, const gs_node *const *found, gs_published *p)
 {
-    int64_t seeds = 0;
-    if (gs_read_real(r, found[MEAN], "mean", &p->mean)) return -1;
-    if (!found[SD] != !found[SEEDS]) return gs_fail(r, n->where, "published: give both sd and n, or neither");
-    if (!found[SD]) return 0;
-    if (gs_read_real(r, found[SD], "sd", &p->sd) || gs_read_whole(r, found[SEEDS], "n", 2, 1000000, &seeds)) return -1;
+    int64_t seeds = 0, of = 0;
+    p->mean = p->sd = NAN;
+    if ((found[SD] || found[OF]) && !found[SEEDS])
+        return gs_fail(r, n->where, "published: %s needs n, the number of seeds", found[SD] ? "sd" : "of");
+    if (found[OF] && !strstr(p->metric, ".steps_to_"))
+        return gs_fail(r, found[OF]->where, "published: `of` is for steps to a level, which n of so many seeds reached; remove it");
+    if (found[MEAN] && gs_read_real(r, found[MEAN], "mean", &p->mean)) return -1;
+    if (found[SD] && gs_read_real(r, found[SD], "sd", &p->sd)) return -1;
+    if (found[SEEDS] && gs_read_whole(r, found[SEEDS], "n", found[SD] ? 2 : !found[OF], 1000000, &seeds)) return -1;
+    if (found[OF] && gs_read_whole(r, found[OF], "of", seeds ? seeds : 1, 1000000, &of)) return -1;
     if (p->sd < 0) return gs_fail(r, found[SD]->where, "sd must be 0 or more");
-    p->n = (int)seeds;
+    p->n = (int)seeds, p->of = (int)of;
     return 0;
 }
 
 static int read_one_published(const gs_reader *r, const gs_node *n, const gs_table_spec *t, gs_published *p)
 {
-    static const char *const names[PUBLISHED_COUNT] = {"where", "metric", "mean", "sd", "n", "source"};
+    static const char *const names[PUBLISHED_COUNT] = {"where", "metric", "mean", "sd", "n", "of", "source"};
     const gs_node *found[PUBLISHED_COUNT];
     const char *text;
     p->where = n->where;
     if (gs_read_options(r, n, "published", names, PUBLISHED_COUNT, found)) return -1;
-    if (!found[WHERE] || !found[METRIC] || !found[MEAN]) return gs_fail(r, n->where, "published: each entry needs where, metric and mean");
+    if (!found[WHERE] || !found[METRIC] || !(found[MEAN] || found[OF]))
+        return gs_fail(r, n->where, "published: each entry needs where, metric and mean (of steps to a level, `n` and `of` will do)");
     if (gs_read_selector(r, found[WHERE], "where", &p->row) || gs_read_text(r, found[METRIC], "metric", &text)) return -1;
     int at = 0;
     while (at < t->metric_count && strcmp(t->metrics[at], text)) at++;
@@ -231,6 +238,10 @@ int gs_part_tables(const gs_reader *r, const gs_node *n, gs_spec *s)
     s->tables = gs_alloc((size_t)n->count + 1, sizeof *s->tables);
     for (int i = 0; i < n->count; i++)
         if (read_table(r, &n->keys[i], n->items[i], &s->tables[s->table_count++])) return -1;
+    int routing = gs_probe_find("routing");
+    for (int i = 0; i < s->table_count; i++)
+        if (!strcmp(s->tables[i].name, "routing_agreement") && s->wanted.probes >> routing & 1) /* `probe` was read before */
+            return gs_fail(r, s->tables[i].where, "the table routing_agreement is made of the probe routing; give this one another name");
     for (int i = 0; i < s->table_count; i++)
         for (int j = 0; j < s->table_count; j++) {
             size_t length = strlen(s->tables[j].name);

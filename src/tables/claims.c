@@ -174,13 +174,14 @@ static void fill_row(gs_table *t, int row, const gs_claim_spec *c, const gs_judg
     set_real(t, row, ADJUSTED, j->adjusted), set_real(t, row, P, j->p), set_real(t, row, DISCOVERY, j->discovery);
     set_int(t, row, COMPARED, j->n), set_int(t, row, AGAINST_N, paired ? j->n : j->m);
     char seeds[32];
-    snprintf(seeds, sizeof seeds, paired ? "%d" : "%d + %d", j->n, j->m);
+    if (paired) snprintf(seeds, sizeof seeds, "%d%s", j->n, j->without ? "*" : "");
+    else snprintf(seeds, sizeof seeds, "%d + %d%s", j->n, j->m, j->without ? "*" : "");
     set_text(t, row, SEEDS, seeds);
     if (j->needed) set_int(t, row, NEEDED, j->needed);
     set_real(t, row, HEDGES, j->hedges_g), set_real(t, row, CLIFF, j->cliffs_delta);
 }
 
-static void add_notes(gs_table *t, const gs_claim_spec *claims, const int *of, int family, int missing)
+static void add_notes(gs_table *t, const gs_claim_spec *claims, const gs_judgement *j, const int *of, int family, int missing)
 {
     gs_table_note(t,
                   "difference: compare - against with its 95 %% interval. p: two-sided, of equivalent claims the larger of TOST's two; "
@@ -191,8 +192,10 @@ static void add_notes(gs_table *t, const gs_claim_spec *claims, const int *of, i
                   "n needed: seeds (a side, of unpaired tests) for a power of 0.8 at level 0.05 / %d, if the difference (equivalent: "
                   "none) and the sds are as seen; – : no number.",
                   family);
-    bool ranks = false, times = false, shares = false;
+    bool ranks = false, times = false, shares = false, flat = false, without = false;
     for (int row = 0; row < t->row_count; row++) {
+        flat = flat || j[row].flat;
+        without = without || j[row].without;
         gs_claim_test test = claims[of[row]].test;
         times = times || test == GS_TEST_LOG_RANK;
         shares = shares || test == GS_TEST_FISHER;
@@ -201,8 +204,13 @@ static void add_notes(gs_table *t, const gs_claim_spec *claims, const int *of, i
     if (ranks) gs_table_note(t, "Rank and permutation tests: the difference is of means, with its t interval.");
     if (times)
         gs_table_note(t, "log-rank: times of seeds that never got there are censored at the steps done; the difference is of means "
-                         "restricted to the shorter of the two longest times, its interval is normal.");
+                         "restricted to where both Kaplan-Meier curves are known, its interval is normal.");
     if (shares) gs_table_note(t, "Fisher: greater is: more seeds get there; the interval is Newcombe's.");
+    if (flat)
+        gs_table_note(t, "no spread: all differences (Welch's test: all values of either side) are equal, so that t is infinite, or 0 "
+                         "of none; such a p holds only if other seeds have no spread either.");
+    if (without)
+        gs_table_note(t, "n*: seeds are left out that lack the metric, or a run to be compared with; the claim is about the others.");
     if (missing) gs_table_note(t, "Left out, having no result: %d of the claims' runs; n counts the seeds that are there.", missing);
 }
 
@@ -224,7 +232,7 @@ static void make(const gs_claim_spec *claims, gs_judgement *j, const int *of, in
     add_columns(out);
     gs_table_rows(out, judged);
     for (int row = 0; row < judged; row++) fill_row(out, row, &claims[of[row]], &j[row]);
-    add_notes(out, claims, of, family, missing);
+    add_notes(out, claims, j, of, family, missing);
 }
 
 int gs_claims_make(const gs_context *c, const gs_claim_spec *claims, int claim_count, const gs_point *points, int count,

@@ -26,7 +26,7 @@ static void add_metric(gs_table *t, const gs_table_spec *spec, gs_shown *m)
         c = gs_table_column(t, m->name.row->probability ? "%" : m->name.row->unit, "%s %s", m->metric, gs_extra_names[k]);
         c->percent = m->name.row->probability, c->digits = 4, c->brief = gs_extra_names[k];
     }
-    if (!m->beside && gs_published_any(spec, m->metric)) gs_published_columns(t, &m->name, m->metric);
+    if (!m->beside && gs_published_any(spec, m->metric)) gs_published_columns(t, spec, &m->name, m->metric);
 }
 
 static void add_columns(gs_table *t, const gs_frame *f, gs_shown *m, int count)
@@ -183,7 +183,9 @@ static void note_published(gs_table *t, const gs_table_spec *spec)
     gs_table_note(t, "published: its population sd as one of n - 1. z: (ours - published) / sqrt(se^2 of ours + sd^2/(n - 1) of the "
                      "published population sd).%s%s",
                   sources.length ? " Sources: " : "", sources.length ? sources.text : "");
-    if (times) gs_table_note(t, "Published steps are means over the seeds that got there; so is ours in `ours - published`.");
+    if (times)
+        gs_table_note(t, "Published steps are means over the (k of n) seeds that got there; they are held against our mean only where "
+                         "every seed of both got there. p of the shares: Fisher's, of our share that got there against theirs.");
     gs_buf_free(&sources);
 }
 

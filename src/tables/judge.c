@@ -52,6 +52,14 @@ static void name_test(const gs_evidence *v, gs_test t, char out[64])
     else snprintf(out, 64, "%s%s%s", tost, name, t.way == GS_WAY_T || v->claim->test == GS_TEST_LOG_RANK ? "" : way_text(t.way));
 }
 
+/* All values are equal, up to rounding. */
+static bool equal(const gs_sample *s)
+{
+    int k = 1;
+    while (k < s->n && fabs(s->x[k] - s->x[0]) <= 1e-12 * fabs(s->x[0])) k++;
+    return s->n > 1 && k == s->n;
+}
+
 /* -- three kinds of claims --------------------------------------------------------------------------------------- */
 
 static gs_estimate welch_estimate(const gs_sample *x, const gs_sample *y)
@@ -78,9 +86,12 @@ static double of_means(const gs_evidence *v, gs_judgement *out)
         out->p = isnan(above) ? NAN : fmax(above, below);
     }
     out->sign = (out->estimate.mean > 0) - (out->estimate.mean < 0);
+    out->without = paired ? v->d.of - v->d.n : v->x.of - v->x.n + v->y.of - v->y.n;
+    out->flat = t.way == GS_WAY_T && (paired ? equal(&v->d) : equal(&v->x) && equal(&v->y));
     out->hedges_g = gs_hedges_g(v->x.x, v->x.n, v->y.x, v->y.n);
     out->cliffs_delta = gs_cliffs_delta(v->x.x, v->x.n, v->y.x, v->y.n);
     name_test(v, t, out->test);
+    if (out->flat) strcat(out->test, ", no spread");
     return t.statistic;
 }
 

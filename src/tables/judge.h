@@ -13,6 +13,8 @@ extern const char *const gs_verdict_names[];
 typedef struct gs_judgement {
     gs_estimate estimate; /* compare - against, in the metric's unit */
     int n, m;             /* seeds: pairs, and m 0; or those of compare and of against */
+    int without;          /* seeds left out that lack the metric, or a run to be compared with */
+    bool flat;            /* the numbers that a t test sees are all equal */
     char test[64];        /* how it was done: "paired t", "sign flips, all 32" */
     double p;             /* two-sided; equivalent: the larger of the two one-sided */
     double adjusted, discovery; /* by Holm, by Benjamini and Hochberg, over the file */

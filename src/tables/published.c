@@ -1,11 +1,14 @@
-/* Published numbers beside ours. Their sd is the population's, so that sd^2/(n - 1) is the squared standard error of their mean. */
+/* Published numbers beside ours. Their sd is the population's, so that sd^2/(n - 1) is the squared standard error of their mean.
+ *
+ * Steps to a level: a mean over those that got there says little where some did not, so that there is a difference only where all did, on
+ * both sides; else the shares that got there are held against each other by Fisher's test. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tables/table.h"
 
-enum { PUBLISHED, DIFFERENCE, Z };
+enum { PUBLISHED, DIFFERENCE, Z, SHARE };
 
 static bool fits_row(const gs_frame *f, int group, const gs_published *p)
 {
@@ -52,7 +55,14 @@ bool gs_published_any(const gs_table_spec *t, const char *metric)
     return false;
 }
 
-void gs_published_columns(gs_table *t, const gs_metric_name *m, const char *metric)
+static bool any_share(const gs_table_spec *t, const char *metric)
+{
+    for (int k = 0; k < t->published_count; k++)
+        if (!strcmp(t->published[k].metric, metric) && t->published[k].of) return true;
+    return false;
+}
+
+void gs_published_columns(gs_table *t, const gs_table_spec *spec, const gs_metric_name *m, const char *metric)
 {
     gs_column *c = gs_table_metric_column(t, m, metric, NULL);
     free(c->name);
@@ -62,19 +72,27 @@ void gs_published_columns(gs_table *t, const gs_metric_name *m, const char *metr
     c->spread = "se";
     gs_table_column(t, "", "%s z", metric)->digits = 3;
     t->columns[t->column_count - 1].brief = "z";
+    if (!any_share(spec, metric)) return;
+    gs_table_column(t, "", "%s p of the shares", metric)->digits = 3;
+    t->columns[t->column_count - 1].brief = "p of the shares";
+}
+
+static gs_cell estimate_cell(double mean, double spread, int n, int of)
+{
+    return (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = {mean, spread, {NAN, NAN}, n, of}};
 }
 
 void gs_published_cells(gs_table *t, int row, int column, const gs_frame *f, int group, const gs_shown *m, const gs_sample *ours)
 {
     const gs_published *p = find(f, group, m->metric);
     if (!p) return;
-    double scale = m->name.row->probability ? 100 : 1, sd = p->n ? p->sd * sqrt(p->n / (p->n - 1.0)) : NAN;
-    double theirs = p->n ? p->sd * p->sd / (p->n - 1) : NAN, own = gs_sd(ours->x, ours->n);
+    double scale = m->name.row->probability ? 100 : 1, sd = p->n > 1 ? p->sd * sqrt(p->n / (p->n - 1.0)) : NAN;
+    double theirs = p->n > 1 ? p->sd * p->sd / (p->n - 1) : NAN, own = gs_sd(ours->x, ours->n);
     double difference = gs_mean(ours->x, ours->n) - p->mean, se = sqrt(own * own / ours->n + theirs);
-    const gs_interval none = {NAN, NAN};
-    *gs_table_cell(t, row, column + PUBLISHED) =
-        (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = {p->mean * scale, sd * scale, none, p->n, p->n}};
-    *gs_table_cell(t, row, column + DIFFERENCE) =
-        (gs_cell){.kind = GS_CELL_ESTIMATE, .estimate = {difference * scale, se * scale, none, ours->n, ours->n}};
+    *gs_table_cell(t, row, column + PUBLISHED) = estimate_cell(p->mean * scale, sd * scale, p->n, p->of ? p->of : p->n);
+    if (p->of && ours->of)
+        *gs_table_cell(t, row, column + SHARE) = (gs_cell){.kind = GS_CELL_REAL, .r = gs_fisher(ours->n, ours->of, p->n, p->of)};
+    if (isnan(difference) || (m->time && (ours->n < ours->of || p->n < p->of))) return;
+    *gs_table_cell(t, row, column + DIFFERENCE) = estimate_cell(difference * scale, se * scale, ours->n, ours->n);
     if (se > 0) *gs_table_cell(t, row, column + Z) = (gs_cell){.kind = GS_CELL_REAL, .r = difference / se};
 }

@@ -115,10 +115,10 @@ static observations observe(const gs_table_spec *s, const char *metric, double s
 {
     observations o = {.at = gs_alloc((size_t)count + 1, sizeof *o.at), .y = gs_alloc((size_t)count + 1, sizeof *o.y)};
     for (int i = 0; i < count; i++) {
-        const double *y = points[i].metrics && points[i].counts ? gs_metrics_get(points[i].metrics, metric) : NULL;
-        if (!y || !has_numbers(s, &points[i])) continue;
+        double y = points[i].metrics && points[i].counts ? gs_metric_value(points[i].metrics, metric) : NAN;
+        if (isnan(y) || !has_numbers(s, &points[i])) continue;
         o.at[o.n] = &points[i];
-        o.y[o.n++] = *y * scale;
+        o.y[o.n++] = y * scale;
     }
     return o;
 }
@@ -206,6 +206,12 @@ static void fill(gs_table *t, int column, const char *metric, const fit *f, cons
 
 int gs_regression_verify(const gs_context *c, const gs_table_spec *t, gs_err *e)
 {
+    for (int k = 0; k < t->metric_count; k++) {
+        gs_metric_name m;
+        if (!gs_metric_parse(t->metrics[k], &m) && gs_metric_is_time(&m))
+            return gs_table_error(c, t, e, "a fit of %s would leave out the runs that never get there. Name it in a comparison, which "
+                                           "censors them.", t->metrics[k]);
+    }
     for (int k = 0; k < t->on_count; k++) {
         const gs_regressor *r = &t->on[k];
         bool any = !is_number(r) || c->narrowed;

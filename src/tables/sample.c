@@ -22,20 +22,31 @@ static bool complete(const gs_side *s, int at, int n)
     return n == s->arms;
 }
 
+/* NULL: absent. first99_or_best: of first99 where the run has that checkpoint, else of best. */
+static const double *stored(const gs_metrics *m, const char *metric)
+{
+    static const char either[] = "first99_or_best.";
+    if (strncmp(metric, either, sizeof either - 1)) return gs_metrics_get(m, metric);
+    const char *checkpoint = gs_metrics_get(m, "first99.clean.step") ? "first99" : "best";
+    char *name = gs_text("%s.%s", checkpoint, metric + sizeof either - 1);
+    const double *value = gs_metrics_get(m, name);
+    free(name);
+    return value;
+}
+
 static double accuracy_of(const gs_metrics *m, const gs_metric_name *name, const char *subject)
 {
     const char *open = *name->stratum ? "[" : "", *close = *name->stratum ? "]" : "";
     char *full = gs_text("%s.%s.accuracy%s%s%s", name->checkpoint, subject, open, name->stratum, close);
-    const double *value = gs_metrics_get(m, full);
+    const double *value = stored(m, full);
     free(full);
     return value ? *value : NAN;
 }
 
-/* A number of a run, nan when it does not have it; above_floor follows from three others. */
-static double value_of(const gs_metrics *m, const char *metric)
+double gs_metric_value(const gs_metrics *m, const char *metric)
 {
     gs_metric_name name;
-    const double *value = gs_metrics_get(m, metric);
+    const double *value = stored(m, metric);
     if (value) return isfinite(*value) ? *value : NAN;
     if (!strstr(metric, ".above_floor") || gs_metric_parse(metric, &name)) return NAN;
     double floor = accuracy_of(m, &name, "floor"), room = accuracy_of(m, &name, "clean") - floor;
@@ -47,7 +58,7 @@ static double pooled(const gs_points *p, int at, int n, const char *metric)
 {
     double sum = 0;
     for (int i = at; i < at + n; i++) {
-        double value = p->at[i]->metrics ? value_of(p->at[i]->metrics, metric) : NAN;
+        double value = p->at[i]->metrics ? gs_metric_value(p->at[i]->metrics, metric) : NAN;
         if (isnan(value)) return NAN;
         sum += value;
     }

@@ -168,8 +168,8 @@ static void note_censored(gs_table *t)
     if (missing) gs_table_note(t, "(k of n): only k of the n seeds have the number; the mean is over those.");
     if (times)
         gs_table_note(t, "Steps to a level: Kaplan-Meier median with its log-log limits, and (k of n) seeds that got there; the others are "
-                         "censored at the steps done. Differences of steps are of means restricted to the shorter of the two longest "
-                         "times (normal interval). reached: with Wilson's interval.");
+                         "censored at the steps done. Differences of steps are of means restricted to where both curves are known "
+                         "(normal interval; – : no seed of either got there). reached: with Wilson's interval.");
 }
 
 void gs_table_common_notes(gs_table *t, const gs_frame *f)

@@ -88,6 +88,8 @@ typedef struct gs_times {
     gs_time *x; /* (n), owned */
 } gs_times;
 bool gs_metric_is_time(const gs_metric_name *m); /* curve.clean.steps_to_N */
+/* A number of a run, nan when it does not have it: stored, or made here of others (above_floor, first99_or_best). */
+double gs_metric_value(const gs_metrics *m, const char *metric);
 gs_times gs_sample_times(const gs_side *s, const char *metric);
 /* What `match` achieved, else (params_total - the baseline's)/the baseline's; the largest in size over the runs. False: there
  * is neither. */
@@ -169,10 +171,10 @@ void gs_shown_free(gs_shown *m, int count);
 /* times.c: a milestone's Kaplan-Meier median with how many got there, the share that did, and the difference of restricted means. */
 gs_estimate gs_times_median(const gs_times *x);
 gs_estimate gs_times_share(const gs_times *x); /* in percent, with Wilson's interval */
-gs_estimate gs_times_difference(const gs_times *x, const gs_times *y); /* restricted to the shorter of the longest times */
+gs_estimate gs_times_difference(const gs_times *x, const gs_times *y); /* restricted to where both curves are known */
 /* published.c: columns of what a table's spec says was published, and our difference from it. */
 bool gs_published_any(const gs_table_spec *t, const char *metric);
-void gs_published_columns(gs_table *t, const gs_metric_name *m, const char *metric);
+void gs_published_columns(gs_table *t, const gs_table_spec *spec, const gs_metric_name *m, const char *metric);
 void gs_published_cells(gs_table *t, int row, int column, const gs_frame *f, int group, const gs_shown *m, const gs_sample *ours);
 int gs_published_verify(const gs_frame *f, gs_err *e); /* each entry has a row, and no row two */
 /* matching.c: what the rows of a comparison have besides their keys, against the baseline. */

@@ -16,12 +16,22 @@ gs_estimate gs_times_share(const gs_times *x)
     return (gs_estimate){x->n ? 100.0 * x->reached / x->n : NAN, NAN, {100 * i.low, 100 * i.high}, x->n, x->n};
 }
 
+/* The longest time; *known: up to where the curve is known, which has no end once everybody got there, since it is 0 from then on. */
+static double longest(const gs_times *x, double *known)
+{
+    double most = 0;
+    bool censored = false;
+    for (int i = 0; i < x->n; i++) most = fmax(most, x->x[i].at);
+    for (int i = 0; i < x->n; i++) censored = censored || (x->x[i].at == most && !x->x[i].reached);
+    *known = censored ? most : INFINITY;
+    return most;
+}
+
 gs_estimate gs_times_difference(const gs_times *x, const gs_times *y)
 {
-    double tau_x = 0, tau_y = 0, se_x, se_y;
-    for (int i = 0; i < x->n; i++) tau_x = fmax(tau_x, x->x[i].at);
-    for (int i = 0; i < y->n; i++) tau_y = fmax(tau_y, y->x[i].at);
-    double tau = fmin(tau_x, tau_y);
+    double known_x, known_y, se_x, se_y, most_x = longest(x, &known_x), most_y = longest(y, &known_y);
+    double tau = fmin(fmin(known_x, known_y), fmax(most_x, most_y));
+    if (!x->reached && !y->reached) return (gs_estimate){NAN, NAN, {NAN, NAN}, x->n + y->n, x->n + y->n}; /* nothing was seen */
     double difference = gs_restricted_mean(x->x, x->n, tau, &se_x) - gs_restricted_mean(y->x, y->n, tau, &se_y);
     double half = gs_normal_quantile(0.975) * sqrt(se_x * se_x + se_y * se_y);
     return (gs_estimate){difference, NAN, {difference - half, difference + half}, x->n + y->n, x->n + y->n};

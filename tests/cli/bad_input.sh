@@ -207,12 +207,18 @@ table='kind: comparison, rows: [ffn.kind], metrics: [final.clean.accuracy]'
 one 2:93 "interval: unknown word 'bootstrap'; there are: t, bca, percentile" "tables: {t: {$table, interval: bootstrap}}"
 one 2:96 "statistics: unknown word 'mode'; there are: median, iqm, min, max" "tables: {t: {$table, statistics: [mode]}}"
 one 2:101 'statistics: iqm is there twice; remove one' "tables: {t: {$table, statistics: [iqm, iqm]}}"
-one 2:95 'published: each entry needs where, metric and mean' "tables: {t: {$table, published: [{mean: 1}]}}"
-one 2:95 'published: give both sd and n, or neither' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: 1, sd: 2}]}}"
+one 2:95 'published: each entry needs where, metric and mean (of steps to a level, `n` and `of` will do)' "tables: {t: {$table, published: [{mean: 1}]}}"
+one 2:95 'published: sd needs n, the number of seeds' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: 1, sd: 2}]}}"
 one 2:128 'published: the table does not list the metric final.clean.loss' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.loss, mean: 1}]}}"
 one 2:156 "mean: 'x' is not a number" "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: x}]}}"
 one 2:95 'table t: `where` of this published number fits no row. Name the keys of one.' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: 1}]}}"
 one 2:86 'the table t_matching is made beside t; give this one another name' "tables: {t: {$table},   t_matching: {$table}}"
+one 3:10 'the table routing_agreement is made of the probe routing; give this one another name' "probe: [routing]\\ntables: {routing_agreement: {$table}}"
+one 2:169 'published: `of` is for steps to a level, which n of so many seeds reached; remove it' "tables: {t: {$table, published: [{where: {ffn.kind: moe}, metric: final.clean.accuracy, mean: 1, n: 3, of: 5}]}}"
+steps='kind: comparison, rows: [ffn.kind], metrics: [curve.clean.steps_to_99]'
+one 2:166 'of must be a whole number from 4 to 1000000' "tables: {t: {$steps, published: [{where: {ffn.kind: moe}, metric: curve.clean.steps_to_99, n: 4, of: 3}]}}"
+fits='kind: regression, metrics: [curve.clean.steps_to_99], on: [ffn.width]'
+one 2:10 'table t: a fit of curve.clean.steps_to_99 would leave out the runs that never get there. Name it in a comparison, which censors them.' "tables: {t: {$fits}}"
 
 # -- claims -----------------------------------------------------------------------------------------------------
 

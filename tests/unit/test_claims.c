@@ -331,11 +331,108 @@ static void censored_times(void **state)
     verdict_is(&t, 1, "contradicted");
     verdict_is(&t, 2, "undecided");
     const gs_estimate *e = &cell(&t, 0, "estimate")->estimate;
-    is_near(e->mean, 5712.5 - 8000); /* restricted to 8000, the longest time of moe */
+    is_near(e->mean, 5712.5 - 30950); /* restricted to 40,000: moe's curve is 0 from 8000 on */
     is_near(cell(&t, 2, "estimate")->estimate.mean, 50);
     is_near(cell(&t, 2, "p")->r, 0.0769230769230769); /* 8 of 8 against 4 of 8 */
     assert_string_equal(cell(&t, 0, "n")->text, "8 + 8");
     assert_string_equal(cell(&t, 2, "test")->text, "Fisher, exact");
+    gs_table_close(&t);
+    close_world(&w);
+}
+
+/* Nobody got there: nothing is known, not even that there is no difference. */
+static void nobody_gets_there(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w);
+    for (int i = 0; i < 8; i++) {
+        add_run(&w, i < 4 ? GS_FFN_MOE : GS_FFN_DENSE, 256, i % 4);
+        gs_metrics_set(&w.metrics[i], 40000, "final.clean.step");
+    }
+    find_varying(&w);
+    const gs_claim_spec c[] = {claim(GS_EXPECT_LESS, GS_TEST_LOG_RANK), claim(GS_EXPECT_DIFFERENT, GS_TEST_FISHER)};
+    gs_table t = judged(&w, c, 2);
+    verdict_is(&t, 0, "undecided");
+    verdict_is(&t, 1, "undecided");
+    assert_true(isnan(cell(&t, 0, "estimate")->estimate.mean) && isnan(cell(&t, 0, "estimate")->estimate.interval.low));
+    assert_int_equal(cell(&t, 0, "n needed")->kind, GS_CELL_NONE);
+    is_near(cell(&t, 1, "p")->r, 1);
+    gs_table_close(&t);
+    close_world(&w);
+}
+
+/* The last time of dense is an event before moe's censored one, so that the means are restricted to 9000, where moe's curve ends. */
+static void restricted_to_what_is_known(void **state)
+{
+    (void)state;
+    static const int dense[] = {1000, 2000, 3000}, moe[] = {4000, 6000, 0};
+    world w;
+    open_world(&w);
+    for (int i = 0; i < 6; i++) {
+        int at = i < 3 ? moe[i] : dense[i - 3];
+        add_run(&w, i < 3 ? GS_FFN_MOE : GS_FFN_DENSE, 256, i % 3);
+        if (at) gs_metrics_set(&w.metrics[i], at, "curve.clean.steps_to_99");
+        gs_metrics_set(&w.metrics[i], i < 3 ? 9000 : 40000, "final.clean.step");
+    }
+    find_varying(&w);
+    const gs_claim_spec c = claim(GS_EXPECT_GREATER, GS_TEST_LOG_RANK);
+    gs_table t = judged(&w, &c, 1);
+    is_near(cell(&t, 0, "estimate")->estimate.mean, (4000 + 6000 + 9000) / 3.0 - 2000);
+    gs_table_close(&t);
+    close_world(&w);
+}
+
+static void has_note(const gs_table *t, const char *start)
+{
+    for (int k = 0; k < t->note_count; k++)
+        if (!strncmp(t->notes[k], start, strlen(start))) return;
+    fail_msg("there is no note '%s'", start);
+}
+
+/* Three equal differences: t is infinite. The table says on what that rests. */
+static void without_spread(void **state)
+{
+    (void)state;
+    static const double equal[] = {.25, .25, .25}, base[] = {.5, .25, .75}, none[] = {0, 0, 0};
+    world w;
+    pairs(&w, base, equal, 3);
+    gs_claim_spec c[] = {claim(GS_EXPECT_GREATER, GS_TEST_PAIRED), claim(GS_EXPECT_GREATER, GS_TEST_WELCH), claim(GS_EXPECT_GREATER, GS_TEST_WILCOXON)};
+    gs_table t = judged(&w, c, 3);
+    assert_string_equal(cell(&t, 0, "test")->text, "paired t, no spread");
+    assert_string_equal(cell(&t, 1, "test")->text, "Welch t"); /* the values themselves differ */
+    assert_true(cell(&t, 0, "p")->r == 0 && cell(&t, 2, "p")->r > 0.1); /* by ranks three seeds decide nothing */
+    assert_int_equal(cell(&t, 0, "n needed")->i, 3);
+    has_note(&t, "no spread: ");
+    gs_table_close(&t);
+    close_world(&w);
+    pairs(&w, base, none, 3);
+    c[0] = claim(GS_EXPECT_EQUIVALENT, GS_TEST_PAIRED), c[0].margin = 0.05;
+    c[1] = claim(GS_EXPECT_DIFFERENT, GS_TEST_PAIRED);
+    t = judged(&w, c, 2);
+    verdict_is(&t, 0, "supported");
+    assert_string_equal(cell(&t, 0, "test")->text, "TOST, paired t, no spread");
+    verdict_is(&t, 1, "undecided");
+    is_near(cell(&t, 1, "p")->r, 1);
+    gs_table_close(&t);
+    close_world(&w);
+}
+
+/* A metric that a run does not have, though it is done, and one that is no number. */
+static void seeds_without_the_metric(void **state)
+{
+    (void)state;
+    world w;
+    pairs(&w, flat, up, 5);
+    gs_metrics_free(&w.metrics[6]);
+    gs_metrics_set(&w.metrics[6], 1, "final.clean.accuracy");
+    gs_metrics_set(&w.metrics[8], NAN, "final.zero_ffn.accuracy");
+    const gs_claim_spec c[] = {claim(GS_EXPECT_GREATER, GS_TEST_PAIRED), claim(GS_EXPECT_GREATER, GS_TEST_WELCH)};
+    gs_table t = judged(&w, c, 2);
+    assert_string_equal(cell(&t, 0, "n")->text, "3*");
+    assert_string_equal(cell(&t, 1, "n")->text, "3 + 5*");
+    is_near(cell(&t, 0, "estimate")->estimate.mean, (31 + 25 + 30) / 3.0);
+    has_note(&t, "n*: ");
     gs_table_close(&t);
     close_world(&w);
 }
@@ -348,6 +445,8 @@ int main(void)
         cmocka_unit_test(rank_tests_are_named),       cmocka_unit_test(seeds_that_would_decide),
               cmocka_unit_test(matched_keys_meet), cmocka_unit_test(pooled_on_purpose),
         cmocka_unit_test(missing_runs_need_partial),  cmocka_unit_test(narrowed_claims_are_skipped), cmocka_unit_test(censored_times),
+        cmocka_unit_test(nobody_gets_there), cmocka_unit_test(restricted_to_what_is_known), cmocka_unit_test(without_spread),
+        cmocka_unit_test(seeds_without_the_metric),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ static void names_in_parts(void **state)
         {"given.zero_block0_expert12.accuracy", "given", "zero_block0_expert12", "accuracy", "",
          GS_MODE_ZERO, GS_SITE_FFN_EXPERT, 0, 12, -1},
         {"best.norms.ratio[of=ffn,since=500]", "best", "norms", "ratio", "of=ffn,since=500", -1, -1, -1, -1, -1},
+        {"first99_or_best.clean.loss", "first99_or_best", "clean", "loss", "", -1, -1, -1, -1, -1},
         {"curve.clean.steps_to_99", "curve", "clean", "steps_to_99", "", -1, -1, -1, -1, -1},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {

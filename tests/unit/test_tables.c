@@ -256,6 +256,66 @@ static void published_numbers(void **state)
     close_world(&w);
 }
 
+/* Published: 8000 +- 500 in 3 of 5 seeds, and 2000 +- 300 in 5 of 5. Ours: 1 of 2, and 2 of 2. */
+static void published_steps(void **state)
+{
+    (void)state;
+    static char *steps[] = {"curve.clean.steps_to_99"};
+    static const int at[] = {4000, 0, 0, 0, 3000, 2500};
+    world w;
+    three_arms(&w);
+    for (int i = 0; i < 6; i++) {
+        if (at[i]) gs_metrics_set(&w.metrics[i], at[i], "curve.clean.steps_to_99");
+        gs_metrics_set(&w.metrics[i], 40000, "final.clean.step");
+    }
+    gs_published p[] = {{.row = {2, dense_256, {0}}, .metric = steps[0], .mean = 8000, .sd = 500, .n = 3, .of = 5},
+                        {.row = {1, moe_term, {0}}, .metric = steps[0], .mean = 2000, .sd = 300, .n = 5, .of = 5}};
+    gs_table_spec t = comparison(2, kind_width, steps, 1);
+    t.published = p, t.published_count = 2;
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    assert_int_equal(estimate(&table, 0, "curve.clean.steps_to_99 published")->of, 5);
+    assert_int_equal(cell_of(&table, 0, "curve.clean.steps_to_99 z")->kind, GS_CELL_NONE); /* a mean over those that got there */
+    assert_int_equal(cell_of(&table, 0, "curve.clean.steps_to_99 ours - published")->kind, GS_CELL_NONE);
+    is_near(cell_of(&table, 0, "curve.clean.steps_to_99 p of the shares")->r, 1); /* 1 of 2 against 3 of 5 */
+    is_near(estimate(&table, 2, "curve.clean.steps_to_99 ours - published")->mean, 750);
+    is_near(cell_of(&table, 2, "curve.clean.steps_to_99 z")->r, 750 / sqrt(250 * 250 + 300 * 300 / 4.0));
+    assert_int_equal(cell_of(&table, 1, "curve.clean.steps_to_99 p of the shares")->kind, GS_CELL_NONE);
+    gs_table_close(&table);
+    p[0].n = 0, p[0].mean = p[0].sd = NAN;
+    table = make_table(&w, &t);
+    assert_true(isnan(estimate(&table, 0, "curve.clean.steps_to_99 published")->mean));
+    is_near(cell_of(&table, 0, "curve.clean.steps_to_99 p of the shares")->r, 2.0 / 7); /* 1 of 2 against 0 of 5 */
+    gs_table_close(&table);
+    close_world(&w);
+}
+
+/* The published rule: the checkpoint at 99 %, or the best where there is none; no seed is left out. */
+static void first99_or_best(void **state)
+{
+    (void)state;
+    static char *either[] = {"first99_or_best.zero_ffn.accuracy", "first99_or_best.zero_ffn.above_floor"};
+    world w;
+    three_arms(&w);
+    for (int i = 0; i < 6; i++) {
+        for (int k = i % 2; k < 2; k++) { /* the second seed of each arm never gets there */
+            const char *checkpoint = k ? "best" : "first99";
+            gs_metrics_set(&w.metrics[i], 1000, "%s.clean.step", checkpoint);
+            gs_metrics_set(&w.metrics[i], k ? 0.5 : 0.25, "%s.zero_ffn.accuracy", checkpoint);
+            gs_metrics_set(&w.metrics[i], 1, "%s.clean.accuracy", checkpoint);
+            gs_metrics_set(&w.metrics[i], 0.2, "%s.floor.accuracy", checkpoint);
+        }
+    }
+    gs_table_spec t = comparison(2, kind_width, either, 2);
+    accepted(&w, &t);
+    gs_table table = make_table(&w, &t);
+    is_near(estimate(&table, 2, either[0])->mean, 37.5);
+    assert_int_equal(estimate(&table, 2, either[0])->n, 2);
+    is_near(estimate(&table, 2, either[1])->mean, 50 * (0.05 / 0.8 + 0.3 / 0.8));
+    gs_table_close(&table);
+    close_world(&w);
+}
+
 static void matching_is_audited(void **state)
 {
     (void)state;
@@ -479,7 +539,8 @@ int main(void)
         cmocka_unit_test(rows_must_name_what_varies), cmocka_unit_test(a_baseline_of_several_runs),
         cmocka_unit_test(a_baseline_that_is_not_there), cmocka_unit_test(a_row_without_its_baseline),
         cmocka_unit_test(metrics_that_no_run_gives), cmocka_unit_test(series_and_x),
-        cmocka_unit_test(unequal_seeds), cmocka_unit_test(more_statistics), cmocka_unit_test(published_numbers), cmocka_unit_test(above_the_floor),
+        cmocka_unit_test(unequal_seeds), cmocka_unit_test(more_statistics), cmocka_unit_test(published_numbers), cmocka_unit_test(published_steps),
+        cmocka_unit_test(first99_or_best), cmocka_unit_test(above_the_floor),
         cmocka_unit_test(matching_is_audited), cmocka_unit_test(slope_over_single_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -372,7 +372,8 @@ class Probes:
         for l in range(self.m.L):
             x = self.rows("hidden", l)
             signal = self.signal(x)
-            fve = self.explained(x).max(0)
+            each = self.explained(x)
+            fve = each.max(0)
             for tail, one in (("", False), ("_one_sided", True)):
                 conc, total = self.concentration(signal, one_sided=one)
                 live = total >= 1e-12
@@ -384,6 +385,8 @@ class Probes:
             self.tell("fourier", (fve * live).mean(), "neuron_fve", layer=l)
             self.tell("fourier", fve[live].mean(), "neuron_fve_live", layer=l)
             self.tell("fourier", (fve[live] > 0.85).mean(), "neuron_fve_85", layer=l)
+            for i, k in enumerate(keys[:5]):
+                self.tell("fourier", (each[k - 1, live] > 0.85).mean(), "neuron_fve_85_key", f"rank={i + 1}", layer=l)
             self.components(x, l)
             self.regressions(x, keys, l)
             if self.m.moe:
@@ -731,10 +734,11 @@ class Probes:
             if w.ndim == 2:
                 layer = int(name.split(".")[1]) if name.startswith("blocks.") else None
                 v = np.linalg.svd(w, compute_uv=False) ** 2
-                groups.setdefault((layer, name.split(".")[-2]), []).append((self.effective(v), v.sum() / v[0]))
+                groups.setdefault((layer, name.split(".")[-2]), []).append((self.effective(v), v.sum() / v[0], v.sum() ** 2 / (v ** 2).sum()))
         for (layer, word), ranks in groups.items():
             self.tell("geometry", np.mean([r[0] for r in ranks]), "weight_effective_rank", f"of={word}", layer=layer)
             self.tell("geometry", np.mean([r[1] for r in ranks]), "weight_stable_rank", f"of={word}", layer=layer)
+            self.tell("geometry", np.mean([r[2] for r in ranks]), "weight_participation_ratio", f"of={word}", layer=layer)
 
 
 if __name__ == "__main__":
