@@ -19,6 +19,7 @@ char *gs_probe_text(const gs_config *c);
  * float32 tensors blocks.L.attn and blocks.L.ffn (n, d_model), rows by input, then position. The pass's model holds the checkpoint of
  * `step`. */
 int gs_features_write(const char *path, gs_pass *p, int64_t step, gs_err *e);
+size_t gs_features_bytes(const gs_config *c); /* what that allocates meanwhile */
 /* Is there a file of features, of the probe set that c asks for? */
 bool gs_features_there(const char *path, const gs_config *c);
 /* The shape of a run's features, from its config. */

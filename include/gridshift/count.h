@@ -4,6 +4,7 @@
 #ifndef GRIDSHIFT_COUNT_H
 #define GRIDSHIFT_COUNT_H
 #include "gridshift/config.h"
+#include "gridshift/metric.h"
 
 /* What a task needs of a model. Implemented by the task table (src/task/). */
 typedef struct gs_extent {
@@ -32,6 +33,10 @@ typedef struct gs_counts {
 } gs_counts;
 
 void gs_count(const gs_config *c, gs_counts *out); /* c canonical and checked */
+
+/* What the whole run takes: counts.bytes, its curve and metrics, and the most of what happens beside the training (a checkpoint that is
+ * read back, a measurement, the features). Known before anything is allocated. Implemented beside gs_execute, in src/cli/memory.c. */
+int64_t gs_run_bytes(const gs_config *c, const gs_counts *n, gs_wanted w);
 
 /* By name, for `match: count:` (params_total, params_active, flops_per_token); -1 when the name is no such count. */
 int64_t gs_count_named(const gs_counts *n, const char *name);

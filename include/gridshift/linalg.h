@@ -113,6 +113,7 @@ static inline size_t gs_packed_size(int N, int K) { return (size_t)((N + 31) / 3
  * nan where an element is not finite. a is used up; with `vectors` its row i becomes the unit eigenvector of values[i] (its sign is
  * arbitrary). About 3 n^3 FLOPs, 12 n^3 with vectors; allocates. */
 void gs_eigen(int n, double *a, double *values, bool vectors);
+size_t gs_eigen_bytes(int n, bool vectors); /* what it allocates meanwhile */
 
 /* The assignment of rows to columns of gain(n,n) with the largest sum, which is returned; column_of (n). Ties: deterministic. */
 double gs_assign(int n, const double *gain, int *column_of);

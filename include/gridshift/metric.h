@@ -31,6 +31,7 @@ typedef struct gs_probe {
     int (*run)(gs_scene *s, gs_err *e);     /* 0, or -1 only when memory is short */
     unsigned needs;                         /* mask of GS_SEES: what the pass over the set keeps for it */
     double passes;                          /* its time for the cost model, in passes over the set */
+    size_t (*bytes)(const gs_scene *s);     /* what it allocates at once at most, beside the scene, of which only the shape is known */
 } gs_probe;
 extern const gs_probe *const gs_probes[]; /* ends with NULL; at most 32 */
 int gs_probe_find(const char *name);      /* -> index, or -1 */
@@ -43,6 +44,10 @@ typedef struct gs_wanted {
     uint32_t probes;     /* bit i: gs_probes[i] */
     int64_t probe_every; /* steps between the probes while the run trains (as stepN); 0: never */
 } gs_wanted;
+
+/* What measuring takes beside the training's memory: of all checkpoints the most that is there at once. By the tables of sites and of
+ * probes (src/probe/probes.c); before anything is allocated. */
+int64_t gs_measure_bytes(const gs_config *c, gs_wanted w);
 
 /* The row of a metric's full name; NULL when the name does not follow the grammar or the METRIC is unknown. */
 const gs_metric_row *gs_metric_find(const char *full_name);

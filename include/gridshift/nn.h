@@ -48,6 +48,7 @@ typedef struct gs_model {
 /* c canonical and checked; d: its dimensions, gs_dims_of(c), unless a checkpoint's tensors say otherwise. Parameters are
  * zero until gs_model_init or a checkpoint fills them. */
 int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_err *e);
+size_t gs_model_bytes(const gs_config *c, const gs_dims *d); /* of one that is not for training */
 void gs_model_close(gs_model **m);
 void gs_model_init(gs_model *m);                              /* by model.init and the init seed */
 const gs_tensor *gs_model_tensor(const gs_model *m, const char *name); /* NULL: none */

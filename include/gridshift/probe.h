@@ -19,8 +19,7 @@ typedef struct gs_measure {
 } gs_measure;
 /* On every set that the task has (test, train, all). -1 only when memory for the clean activations is short. */
 int gs_measure_checkpoint(const gs_measure *q, gs_metrics *out, gs_err *e);
-/* Of the clean activations that mean and resample put in place of others: what a measurement takes beside the training's memory. */
-int64_t gs_measure_bytes(gs_task *t, const gs_dims *d, uint32_t ablate);
+size_t gs_checkpoint_bytes(const gs_config *c, uint32_t ablate); /* what gs_measure_checkpoint allocates meanwhile */
 /* The probes, each on the widest set that the task has (all, else test). out may hold the metrics of earlier checkpoints of the run:
  * `norms` gives the ratios to those of stepN. -1 only when memory is short. */
 int gs_probe_checkpoint(const gs_measure *q, gs_metrics *out, gs_err *e);

@@ -9,6 +9,7 @@ typedef enum gs_state { GS_TODO, GS_DONE, GS_FAILED } gs_state;
 /* What runs cost that differ in their seeds and the like alone. */
 typedef struct gs_cost {
     gs_counts counts;
+    int64_t bytes;      /* gs_run_bytes */
     double predicted_s; /* wall seconds of one core, from the cost model */
 } gs_cost;
 

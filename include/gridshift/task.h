@@ -43,6 +43,8 @@ const gs_data *gs_task_batch(gs_task *t, int64_t step);
 /* An evaluation set; NULL when the task has none of this kind. Borrowed, valid until the next call with the same kind.
  * step matters to GS_SET_CURVE only. */
 const gs_data *gs_task_set(gs_task *t, gs_set_kind kind, int64_t step);
+/* The inputs of each set but GS_SET_CURVE's, whose n is 0, without opening the task; 0: it has none of this kind. */
+void gs_task_sizes(const gs_config *c, int n[GS_SET_KINDS]);
 const gs_stratum *gs_task_strata(const gs_task *t, int *count); /* bit s of gs_data.strata is strata[s]; borrowed */
 /* The floor of DESIGN section 8: per scored position the most frequent label of the set (ties: lower); written as the
  * (T) prediction of a constant predictor, -1 where nothing is scored. */

@@ -35,6 +35,7 @@ typedef struct gs_score {
 /* Teacher-forced argmax (ties: lower index). patch and record as in gs_view; either may be NULL. load_max and aux
  * are 0 in a patched pass. */
 void gs_evaluate(gs_pass *p, const gs_data *d, int64_t step, const gs_patch *patch, gs_clean *record, gs_score *out);
+size_t gs_evaluate_bytes(const gs_dims *d, int most); /* what it allocates meanwhile; most: sequences of a pass */
 /* The constant predictor of DESIGN section 8 on the same set. */
 void gs_evaluate_floor(const gs_data *d, int classes, gs_score *out);
 /* CHECKPOINT.SUBJECT.{accuracy,exact_match,loss}[...]: split is "" or "split=train". With strata, those that have members. */

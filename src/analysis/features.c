@@ -57,12 +57,18 @@ static void pick(probe_set *s, const gs_data *d)
     for (size_t i = 0; i < (size_t)s->n * T; i++) s->rows += s->targets[i] >= 0;
 }
 
+static gs_config config_of_set(const gs_config *c)
+{
+    gs_config out = *c;
+    out.v[GS_TRAIN_DATA_SEED] = (gs_value){.set = true, .i = gs_int(c, GS_ANALYSIS_SEED)};
+    if (out.v[GS_TASK_TEST].set) out.v[GS_TASK_TEST].i = gs_int(c, GS_ANALYSIS_INPUTS);
+    return out;
+}
+
 static int open_set(const gs_config *c, probe_set *s, gs_err *e)
 {
     int inputs = (int)gs_int(c, GS_ANALYSIS_INPUTS);
-    *s = (probe_set){.config = *c};
-    s->config.v[GS_TRAIN_DATA_SEED] = (gs_value){.set = true, .i = gs_int(c, GS_ANALYSIS_SEED)};
-    if (s->config.v[GS_TASK_TEST].set) s->config.v[GS_TASK_TEST].i = inputs;
+    *s = (probe_set){.config = config_of_set(c)};
     if (gs_task_open(&s->config, &s->task, e)) return -1;
     const gs_data *d = widest(s);
     s->n = inputs < d->n ? inputs : d->n;
@@ -161,6 +167,18 @@ int gs_features_write(const char *path, gs_pass *p, int64_t step, gs_err *e)
     int failed = open_set(&gs_pass_model(p)->config, &s, e) || features(path, p, &s, step, e);
     close_set(&s);
     return failed ? -1 : 0;
+}
+
+size_t gs_features_bytes(const gs_config *c)
+{
+    int sizes[GS_SET_KINDS];
+    gs_config config = config_of_set(c);
+    gs_dims d = gs_dims_of(c);
+    gs_task_sizes(&config, sizes);
+    int all = sizes[GS_SET_ALL] ? sizes[GS_SET_ALL] : sizes[GS_SET_TEST], asked = (int)gs_int(c, GS_ANALYSIS_INPUTS);
+    size_t n = (size_t)(asked < all ? asked : all), stream = n * (size_t)(d.T - d.first) * (size_t)d.D * sizeof(float);
+    return (size_t)gs_task_bytes(&config) + (2 * n * (size_t)d.T + (size_t)all) * sizeof(int32_t) + gs_clean_bytes(&d, (int)n) +
+           (2 * (size_t)d.L + 1) * stream;
 }
 
 bool gs_features_there(const char *path, const gs_config *c)

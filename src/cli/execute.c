@@ -197,11 +197,11 @@ static gs_outcome train_and_measure(job *j, gs_training *t)
     return GS_RUN_RECORDED;
 }
 
-/* Twice: before anything is allocated, and when the sets are there that will be measured. */
-static bool fits(job *j, int64_t more)
+static bool fits(job *j)
 {
     gs_err e;
-    if (!gs_memory_check(j->out->counts.bytes + more, j->work->budget_bytes, gs_memory_here(), &e)) return true;
+    const gs_work *w = j->work;
+    if (!gs_memory_check(gs_run_bytes(w->config, &j->out->counts, w->wanted), w->budget_bytes, gs_memory_here(), &e)) return true;
     fail(j, e.text);
     return false;
 }
@@ -211,9 +211,9 @@ static gs_outcome open_and_run(job *j)
     gs_training *t = NULL;
     gs_outcome outcome = GS_RUN_RECORDED;
     gs_err e;
-    if (!fits(j, 0)) return outcome;
+    if (!fits(j)) return outcome;
     if (gs_training_open(j->work->config, &t, &e)) fail(j, e.text);
-    else if (fits(j, gs_measure_bytes(t->task, &t->model->d, j->work->wanted.ablate))) outcome = train_and_measure(j, t);
+    else outcome = train_and_measure(j, t);
     gs_training_close(&t);
     return outcome;
 }

@@ -1,4 +1,4 @@
-/* How much memory a run may take here. What a run needs is known before it starts (gs_counts.bytes), so that one that is too large is a
+/* How much memory a run takes, and may take here. What it takes is known before it starts, so that one that is too large is a
  * failed record with the numbers, not a process that the kernel kills. */
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +6,29 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/snapshot.h"
+#include "gridshift/analysis.h"
 
 enum { SMALL = 1 << 16 };
+
+/* -- what a run takes ------------------------------------------------------------------------------------------ */
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* METRICS: of a checkpoint that is measured, with their names and their part of the record. CSV: of an evaluation's line, while the text
+ * grows. REST: the run's record, the tables of tensors, what the C library keeps. */
+int64_t gs_run_bytes(const gs_config *c, const gs_counts *n, gs_wanted w)
+{
+    enum { METRICS = 1 << 16, CSV = 360, REST = 1 << 17 };
+    int64_t steps = gs_int(c, GS_TRAIN_STEPS), record = gs_int(c, GS_EVAL_RECORD), rows = steps / gs_int(c, GS_EVAL_EVERY) + 1;
+    int64_t measured = 3 + (record ? steps / record : 0) + (w.probe_every ? steps / w.probe_every : 0);
+    size_t meanwhile = larger((size_t)gs_measure_bytes(c, w), gs_snapshots_bytes(c, (size_t)n->params_total));
+    if (gs_is(c, GS_ANALYSIS_FEATURES, 1)) meanwhile = larger(meanwhile, gs_features_bytes(c));
+    meanwhile = larger(meanwhile, (size_t)rows * CSV);
+    return n->bytes + rows * (int64_t)sizeof(gs_curve_row) + measured * METRICS + (int64_t)meanwhile + REST;
+}
+
+/* -- what it may take ------------------------------------------------------------------------------------------ */
 
 /* The text of a small file under root, owned by the caller; NULL: it cannot be read. Files of /proc tell no size. */
 static char *slurp(const char *root, const char *path)

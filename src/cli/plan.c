@@ -14,7 +14,7 @@ static totals totals_of(const gs_plan *p)
     totals t = {0};
     for (int i = 0; i < p->count; i++) {
         const gs_cost *cost = gs_plan_cost(p, i);
-        t.bytes_most = cost->counts.bytes > t.bytes_most ? cost->counts.bytes : t.bytes_most;
+        t.bytes_most = cost->bytes > t.bytes_most ? cost->bytes : t.bytes_most;
         t.train_flops += cost->counts.train_flops;
         t.predicted_s += cost->predicted_s;
     }
@@ -72,7 +72,7 @@ static void add_row(gs_cells *cells, const gs_session *s, int index, const layou
     gs_cells_add(cells, "%lld", (long long)n->params_total);
     gs_cells_add(cells, "%lld", (long long)n->params_active);
     gs_cells_add(cells, "%lld", (long long)n->flops_per_token);
-    gs_cells_add(cells, "%s", gs_bytes_text(n->bytes, text));
+    gs_cells_add(cells, "%s", gs_bytes_text(cost->bytes, text));
     gs_cells_add(cells, "%.3g", cost->predicted_s);
     gs_cells_add(cells, "%s", gs_state_names[s->plan->state[index]]);
     if (l->mismatch)
@@ -130,7 +130,7 @@ static json_t *run_json(const gs_session *s, int index)
     const gs_counts *n = &cost->counts;
     json_t *row = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:s}", "id", gs_run_id(run, id), "varying", varying, "params_total",
                             (json_int_t)n->params_total, "params_active", (json_int_t)n->params_active, "flops_per_token",
-                            (json_int_t)n->flops_per_token, "train_flops", (json_int_t)n->train_flops, "bytes", (json_int_t)n->bytes,
+                            (json_int_t)n->flops_per_token, "train_flops", (json_int_t)n->train_flops, "bytes", (json_int_t)cost->bytes,
                             "predicted_s", cost->predicted_s, "state", gs_state_names[s->plan->state[index]]);
     if (gs_run_matched(run, &mismatch))
         json_object_set_new(row, "mismatch", json_real(mismatch));

@@ -235,12 +235,17 @@ static int check_identity(source *s, const gs_wanted *wanted, gs_err *e)
     return same ? 0 : gs_error(e, "%s: what was measured on the way had other ablations or probes than are asked for now", s->path);
 }
 
+size_t gs_snapshots_bytes(const gs_config *c, size_t size)
+{
+    enum { COPIES = TENSORS - T_PARAM };
+    return size * sizeof(float) * COPIES + (size_t)(gs_int(c, GS_TRAIN_STEPS) / gs_int(c, GS_EVAL_EVERY)) * ROW * sizeof(double);
+}
+
 /* Reads and checks one generation completely; *s is to be freed (gs_st_free of its file) whatever the result. */
 static int open_source(source *s, const gs_wanted *wanted, gs_err *e)
 {
-    enum { COPIES = TENSORS - T_PARAM, TEXT_MOST = 64 << 20 };
-    size_t most = s->t->model->size * sizeof(float) * COPIES + TEXT_MOST;
-    most += (size_t)(gs_int(&s->t->config, GS_TRAIN_STEPS) / gs_int(&s->t->config, GS_EVAL_EVERY)) * ROW * sizeof(double);
+    enum { TEXT_MOST = 64 << 20 };
+    size_t most = gs_snapshots_bytes(&s->t->config, s->t->model->size) + TEXT_MOST;
     if (gs_st_read_most(s->path, most, &s->file, e) || find_texts(s, e) || check_checksum(s, e) || check_identity(s, wanted, e)) return -1;
     return find_tensors(s, e);
 }

@@ -19,6 +19,7 @@ void gs_snapshots_resume(gs_snapshots *s, gs_training *t, const gs_wanted *wante
  * but notes. */
 int64_t gs_snapshots_newest(const gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, gs_buf *notes);
 int gs_snapshots_write(gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, const gs_metrics *metrics, gs_err *e);
+size_t gs_snapshots_bytes(const gs_config *c, size_t size); /* of the numbers in one; size: of the model's parameters */
 void gs_snapshots_remove(const char *dir, const char *id); /* both, if they are there */
 /* Removes those that a master left behind when it was killed between the record and their removal: of every id that `done` says is
  * recorded. The folder goes too when it is empty. */

@@ -155,7 +155,7 @@ static size size_of(const gs_session *s, const options *o)
     int64_t bytes = 0;
     for (int i = 0; i < s->plan->todo; i++) {
         const gs_cost *cost = gs_plan_cost(s->plan, s->plan->order[i]);
-        bytes = cost->counts.bytes > bytes ? cost->counts.bytes : bytes;
+        bytes = cost->bytes > bytes ? cost->bytes : bytes;
         z.longest_s = fmax(z.longest_s, z.ratio * cost->predicted_s);
     }
     z.core_s = z.ratio * s->plan->todo_s;

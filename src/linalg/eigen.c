@@ -122,6 +122,12 @@ static bool all_finite(size_t count, const double *a)
     return sum < INFINITY;
 }
 
+size_t gs_eigen_bytes(int n, bool vectors)
+{
+    size_t N = (size_t)n;
+    return N * (4 * sizeof(double) + sizeof(int)) + (vectors ? (2 * N + 1) * N * sizeof(double) : 0);
+}
+
 void gs_eigen(int n, double *a, double *values, bool vectors)
 {
     size_t N = (size_t)n;

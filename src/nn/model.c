@@ -26,20 +26,27 @@ static void fill_hash(gs_model *m)
     }
 }
 
+/* The tensors and where they are; what `take` needs. */
+static void describe(gs_model *m, const gs_config *c, const gs_dims *d)
+{
+    gs_layout l = {0};
+    *m = (gs_model){.config = *c, .d = *d};
+    gs_layout_model(&l, c, d);
+    m->tensors = gs_alloc((size_t)l.count, sizeof *m->tensors);
+    m->packed = gs_alloc((size_t)l.count, sizeof *m->packed);
+    l = (gs_layout){.at = m->tensors};
+    gs_layout_model(&l, c, d);
+    m->tensor_count = l.count;
+    m->size = l.size;
+}
+
 int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_err *e)
 {
     const gs_kernels *kernels = gs_kernels_choose(NULL, e);
     if (!kernels) return -1;
     gs_model *m = gs_alloc(1, sizeof *m);
-    *m = (gs_model){.config = *c, .d = d, .kernels = kernels};
-    gs_layout l = {0};
-    gs_layout_model(&l, c, &m->d);
-    m->tensors = gs_alloc((size_t)l.count, sizeof *m->tensors);
-    m->packed = gs_alloc((size_t)l.count, sizeof *m->packed);
-    l = (gs_layout){.at = m->tensors};
-    gs_layout_model(&l, c, &m->d);
-    m->tensor_count = l.count;
-    m->size = l.size;
+    describe(m, c, &d);
+    m->kernels = kernels;
     take(m, train);
     if (gs_arena_open(&m->arena, e)) {
         gs_model_close(&m);
@@ -49,6 +56,16 @@ int gs_model_open(const gs_config *c, gs_dims d, bool train, gs_model **out, gs_
     if (m->hash) fill_hash(m);
     *out = m;
     return 0;
+}
+
+size_t gs_model_bytes(const gs_config *c, const gs_dims *d)
+{
+    gs_model m;
+    describe(&m, c, d);
+    take(&m, false);
+    free(m.tensors);
+    free(m.packed);
+    return sizeof m + m.arena.used + (size_t)m.tensor_count * (sizeof *m.tensors + sizeof *m.packed);
 }
 
 void gs_model_close(gs_model **m)

@@ -109,15 +109,18 @@ static bool wants_record(uint32_t ablate, const gs_dims *d, int n)
     return ablate && (size_t)n * (size_t)(d->T * d->D * d->L) * 3 * sizeof(float) <= SMALL;
 }
 
-int64_t gs_measure_bytes(gs_task *t, const gs_dims *d, uint32_t ablate)
+size_t gs_checkpoint_bytes(const gs_config *c, uint32_t ablate)
 {
-    size_t most = 0;
+    gs_dims d = gs_dims_of(c);
+    int sizes[GS_SET_KINDS];
+    size_t most = 0, each = gs_evaluate_bytes(&d, gs_chunk(c, &d, gs_batch_size(c)));
+    gs_task_sizes(c, sizes);
     for (int kind = GS_SET_TEST; kind < GS_SET_KINDS; kind++) {
-        const gs_data *set = gs_task_set(t, (gs_set_kind)kind, 0);
-        size_t bytes = set && wants_record(ablate, d, set->n) ? gs_clean_bytes(d, set->n) : 0;
+        size_t bytes = (size_t)sizes[kind] * sizeof(int32_t);
+        if (wants_record(ablate, &d, sizes[kind])) bytes += gs_clean_bytes(&d, sizes[kind]);
         if (bytes > most) most = bytes;
     }
-    return (int64_t)most;
+    return most + each;
 }
 
 static int one_set(work *w, gs_err *e)

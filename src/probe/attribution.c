@@ -168,6 +168,12 @@ static int run(gs_scene *s, gs_err *e)
     return 0;
 }
 
+static size_t bytes(const gs_scene *s)
+{
+    size_t D = (size_t)s->d.D, C = (size_t)s->d.C, L = (size_t)s->d.L, groups = (size_t)(1 + GS_STRATA_MOST + s->Q);
+    return (4 * D + (C + 1) * D + L * C * D + (groups + 1) * L * (size_t)s->d.N) * sizeof(double) + groups * sizeof(sums);
+}
+
 static bool applies(const gs_config *c) { return (void)c, true; }
 
 static const gs_metric_row metrics[] = {
@@ -177,4 +183,4 @@ static const gs_metric_row metrics[] = {
     {"attention_fraction_centred", "", 0, false, "the same with the mean logit over the classes taken off", "position *"},
     {0}};
 const gs_probe gs_probe_attribution = {"attribution", "direct contributions to the right logit", "every run", applies, metrics, run,
-                                       GS_SEES_BLOCKS, 2};
+                                       GS_SEES_BLOCKS, 2, bytes};

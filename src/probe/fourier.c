@@ -219,6 +219,17 @@ static int run(gs_scene *s, gs_err *e)
     return 0;
 }
 
+static size_t bytes(const gs_scene *s)
+{
+    int p = modulus_of(s), E = s->d.E;
+    size_t scores = COMPONENTS * (size_t)s->rows * sizeof(float) + gs_explained_bytes(p, COMPONENTS) + gs_spectrum_bytes(p, COMPONENTS);
+    size_t routed = (size_t)(s->rows * E) * sizeof(float) + gs_spectrum_bytes(p, E);
+    size_t units = gs_bytes_most(gs_explained_bytes(p, s->units), gs_moments_bytes(s->units, true));
+    size_t layer = gs_bytes_most(units, gs_bytes_most(scores, routed));
+    size_t matrices = gs_spectrum_bytes(p, s->d.D) + 2 * (size_t)p * sizeof(double), keys = (size_t)p / 2 * sizeof(int);
+    return gs_bytes_most(gs_fourier_logits_bytes(p), keys + gs_bytes_most(gs_spectrum_bytes(p, s->units) + layer, matrices));
+}
+
 static bool applies(const gs_config *c)
 {
     return gs_is(c, GS_TASK, GS_TASK_MODULAR) && !gs_is(c, GS_TASK_OP, GS_OP_MULTIPLY) && gs_int(c, GS_TASK_MODULUS) > 2;
@@ -268,4 +279,4 @@ static const gs_metric_row metrics[] = {
     {0}};
 const gs_probe gs_probe_fourier = {"fourier", "spectra of units, components, router, logits and matrices over the answers",
                                    "modular addition and subtraction", applies, metrics, run,
-                                   GS_SEES_HIDDEN | GS_SEES_LOGITS | GS_SEES_ROUTES, 4};
+                                   GS_SEES_HIDDEN | GS_SEES_PCA | GS_SEES_LOGITS | GS_SEES_ROUTES, 4, bytes};

@@ -159,3 +159,9 @@ int gs_fourier_logits(gs_scene *s, int **key)
     *key = w.key;
     return w.keys;
 }
+
+size_t gs_fourier_logits_bytes(int p)
+{
+    size_t P = (size_t)p, K = P / 2;
+    return (3 * P + 2 * P * P + 2 * K * P + K) * sizeof(double) + K * (sizeof(int) + 1) + CHUNK * (P + 1) * sizeof(float);
+}

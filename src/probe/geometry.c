@@ -72,6 +72,13 @@ static int run(gs_scene *s, gs_err *e)
     return 0;
 }
 
+/* Every matrix has D rows or D columns. */
+static size_t bytes(const gs_scene *s)
+{
+    size_t streams = gs_bytes_most(gs_moments_bytes(s->d.D, false), gs_singulars_bytes(s->d.D, s->d.D));
+    return gs_bytes_most(gs_moments_bytes(s->units, true), streams);
+}
+
 static bool applies(const gs_config *c) { return (void)c, true; }
 
 static const gs_metric_row metrics[] = {
@@ -85,4 +92,4 @@ static const gs_metric_row metrics[] = {
     {"weight_stable_rank", "dimensions", 0, false, "squared Frobenius over squared spectral norm of a weight matrix", "layer of"},
     {0}};
 const gs_probe gs_probe_geometry = {"geometry", "how many directions activations and weights use", "every run", applies, metrics, run,
-                                    GS_SEES_HIDDEN | GS_SEES_BLOCKS, 6};
+                                    GS_SEES_HIDDEN | GS_SEES_PCA | GS_SEES_BLOCKS, 6, bytes};

@@ -14,7 +14,7 @@
 #include "rows.h"
 #include "spectrum.h"
 
-enum { LABELS = 6, PARTS = 3 };
+enum { PARTS = 3 };
 static const char *const part_names[PARTS] = {"gate", "up", "product"};
 
 /* -- the three parts -------------------------------------------------------------------------------------------------------- */
@@ -155,8 +155,8 @@ static void tensor(gs_scene *s, int layer)
 static int run(gs_scene *s, gs_err *e)
 {
     (void)e;
-    gs_label labels[LABELS];
-    int count = gs_labels(s, labels, LABELS);
+    gs_label labels[GS_LABELS_MOST];
+    int count = gs_labels(s, labels, GS_LABELS_MOST);
     for (int l = 0; l < s->d.L; l++) {
         for (int part = 0; part < PARTS; part++) one_part(s, l, part, labels, count);
         tensor(s, l);
@@ -164,6 +164,16 @@ static int run(gs_scene *s, gs_err *e)
     read_off(s, labels, count);
     for (int k = 0; k < count; k++) gs_label_free(&labels[k]);
     return 0;
+}
+
+static size_t bytes(const gs_scene *s)
+{
+    size_t U = (size_t)s->units, H = (size_t)s->d.width, D = (size_t)s->d.D, V = (size_t)gs_label_values_most(s);
+    size_t classes = (V + 2) * U * sizeof(double) + V * sizeof(int);
+    size_t tensor = (3 * H * H + 2 * H * D + D * D + D) * sizeof(double) + gs_eigen_bytes(s->d.D, false);
+    bool modular = gs_is(s->c, GS_TASK, GS_TASK_MODULAR);
+    size_t rest = modular ? gs_spectrum_bytes((int)gs_int(s->c, GS_TASK_MODULUS), s->units) : gs_linear_bytes(s, s->units);
+    return gs_labels_bytes(s) + gs_bytes_most(gs_bytes_most(gs_moments_bytes(s->units, false), classes), gs_bytes_most(tensor, rest));
 }
 
 static bool applies(const gs_config *c) { return gs_is(c, GS_FFN_KIND, GS_FFN_GLU) || gs_is(c, GS_FFN_KIND, GS_FFN_MOE_GLU); }
@@ -181,4 +191,4 @@ static const gs_metric_row metrics[] = {
     {"bilinear_stable_rank", "dimensions", 0, false, "of the bilinear tensor: sum over largest squared singular value", "layer"},
     {0}};
 const gs_probe gs_probe_glu = {"glu", "gate, up and product apart; the bilinear tensor's spectrum", "glu and moe_glu", applies, metrics,
-                               run, GS_SEES_HIDDEN | GS_SEES_FACTORS, 8};
+                               run, GS_SEES_HIDDEN | GS_SEES_FACTORS, 8, bytes};

@@ -58,6 +58,14 @@ bool gs_label_family(const gs_scene *s, const char *family, gs_label *out)
     return kept(s, out);
 }
 
+size_t gs_labels_bytes(const gs_scene *s) { return GS_LABELS_MOST * (size_t)s->n * (size_t)s->d.T * sizeof(int32_t); }
+
+int gs_label_values_most(const gs_scene *s)
+{
+    enum { FAMILY_MOST = 16 }; /* operations, carries, digits of a cascade: each is of a digit or two */
+    return s->d.C > FAMILY_MOST ? s->d.C : FAMILY_MOST;
+}
+
 int gs_labels(const gs_scene *s, gs_label *out, int most)
 {
     static const char *const families[] = {"op", "carry", "cascade"};

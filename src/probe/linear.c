@@ -13,7 +13,7 @@
 #include "logistic.h"
 #include "rows.h"
 
-enum { TOKENS = 2048, LABELS = 6 };
+enum { TOKENS = 2048 };
 
 static int scored_in(const gs_scene *s, int sequence)
 {
@@ -40,14 +40,22 @@ static void split(gs_linear *w)
     free(order);
 }
 
+static int classes_most(const gs_scene *s) { return s->d.C > GS_STRATA_MOST ? s->d.C : GS_STRATA_MOST; }
+
+size_t gs_linear_bytes(const gs_scene *s, int width)
+{
+    size_t tokens = (size_t)(s->rows < TOKENS + s->Q ? s->rows : TOKENS + s->Q), W = (size_t)width;
+    return (size_t)s->n * sizeof(int32_t) + tokens * (W * sizeof(double) + sizeof(int32_t) + 2 * sizeof(int)) +
+           (size_t)classes_most(s) * (W + 1) * sizeof(double) + gs_logistic_bytes(width, gs_label_values_most(s));
+}
+
 bool gs_linear_open(gs_linear *w, gs_scene *s, int width)
 {
-    int classes = s->d.C > GS_STRATA_MOST ? s->d.C : GS_STRATA_MOST;
     *w = (gs_linear){.s = s, .width = width};
     split(w);
     size_t n = (size_t)(w->train + w->held);
     w->x = gs_alloc(n * (size_t)width, sizeof *w->x);
-    w->weights = gs_alloc((size_t)classes * (size_t)(width + 1), sizeof *w->weights);
+    w->weights = gs_alloc((size_t)classes_most(s) * (size_t)(width + 1), sizeof *w->weights);
     w->y = gs_alloc(n, sizeof *w->y), w->control = gs_alloc(n, sizeof *w->control);
     if (w->train && w->held) return true;
     gs_linear_close(w);
@@ -138,9 +146,9 @@ static bool has(const gs_label *labels, int count, const char *name)
 static int run(gs_scene *s, gs_err *e)
 {
     (void)e;
-    gs_label labels[LABELS];
+    gs_label labels[GS_LABELS_MOST];
     gs_linear w;
-    int count = gs_labels(s, labels, LABELS);
+    int count = gs_labels(s, labels, GS_LABELS_MOST);
     bool op = has(labels, count, "op"), open = gs_linear_open(&w, s, s->d.D);
     for (int k = 0; k < count; k++) {
         bool answer = !strcmp(labels[k].name, "answer"), place = !strcmp(labels[k].name, "token") || !strcmp(labels[k].name, "position");
@@ -150,6 +158,8 @@ static int run(gs_scene *s, gs_err *e)
     if (open) gs_linear_close(&w);
     return 0;
 }
+
+static size_t bytes(const gs_scene *s) { return gs_labels_bytes(s) + gs_linear_bytes(s, s->d.D); }
 
 /* Of p classes and more a probe would take longer than all others: the Fourier probe regresses on the answer's features instead. */
 static bool applies(const gs_config *c) { return !gs_is(c, GS_TASK, GS_TASK_MODULAR); }
@@ -163,4 +173,4 @@ static const gs_metric_row metrics[] = {
     {"majority", "fraction", 0, true, "held-out share of the most frequent label", "of"},
     {0}};
 const gs_probe gs_probe_linear = {"linear", "what a linear map reads off the blocks' outputs", "addition and histogram", applies, metrics,
-                                  run, GS_SEES_BLOCKS, 30};
+                                  run, GS_SEES_BLOCKS, 30, bytes};

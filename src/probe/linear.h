@@ -13,6 +13,7 @@ typedef struct gs_linear {
 /* False: one of the two parts has no token, and there is nothing to close. */
 bool gs_linear_open(gs_linear *w, gs_scene *s, int width);
 void gs_linear_close(gs_linear *w);
+size_t gs_linear_bytes(const gs_scene *s, int width); /* what is there at once, a fit included */
 void gs_linear_labels(gs_linear *w, const gs_label *l, int which); /* y and control; which: the label's number, for the draws */
 /* Fits from (rows of the scene, n), standardised, to y -> held-out accuracy; *on_train: that on the training part. */
 double gs_linear_fit(gs_linear *w, const float *from, int n, const gs_label *l, const int *y, double *on_train);

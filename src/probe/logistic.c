@@ -108,6 +108,12 @@ static void remember(memory *m, double step, const double *r, const double *g, c
     if (curvature > 0) m->rho[m->count++] = 1 / curvature;
 }
 
+size_t gs_logistic_bytes(int d, int classes)
+{
+    size_t size = (size_t)classes * ((size_t)d + 1);
+    return ((2 * PAIRS + 4) * size + (size_t)classes) * sizeof(double);
+}
+
 void gs_logistic_fit(int n, int d, int classes, const double *x, const int *y, double *weights)
 {
     size_t size = (size_t)classes * (size_t)(d + 1);

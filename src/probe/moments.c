@@ -43,6 +43,12 @@ void gs_moments_of(const gs_scene *s, int rows, int n, const float *x, bool vect
     else free(c);
 }
 
+size_t gs_moments_bytes(int n, bool vectors)
+{
+    size_t N = (size_t)n;
+    return (N + 2) * N * sizeof(double) + gs_bytes_most((BLOCK + N) * N * sizeof(float), gs_eigen_bytes(n, vectors));
+}
+
 void gs_moments_free(gs_moments *m)
 {
     free(m->mean), free(m->values), free(m->vectors);
@@ -67,6 +73,12 @@ double *gs_squared_singulars(int rows, int cols, const float *w, int *count)
     free(gram), free(row);
     *count = n;
     return values;
+}
+
+size_t gs_singulars_bytes(int rows, int cols)
+{
+    int n = cols > rows ? rows : cols;
+    return ((size_t)n + 2) * (size_t)n * sizeof(double) + gs_eigen_bytes(n, false);
 }
 
 double gs_participation(int n, const double *values)

@@ -12,9 +12,11 @@ typedef struct gs_moments {
 /* x (rows, n). Products of centred blocks of rows in float32, summed in double: 1e-6 of the largest eigenvalue. */
 void gs_moments_of(const gs_scene *s, int rows, int n, const float *x, bool vectors, gs_moments *out);
 void gs_moments_free(gs_moments *m);
+size_t gs_moments_bytes(int n, bool vectors); /* what is there at once, with *out */
 
 /* A float matrix (rows, cols) -> its squared singular values, largest first, min(rows, cols) of them; owned by the caller. */
 double *gs_squared_singulars(int rows, int cols, const float *w, int *count);
+size_t gs_singulars_bytes(int rows, int cols); /* what is there at once */
 
 double gs_participation(int n, const double *values);  /* (sum)^2 / sum of squares; 0 for all zeros (Gao et al. 2017) */
 double gs_effective_rank(int n, const double *values); /* exp of the entropy of the shares (Roy & Vetterli 2007) */

@@ -79,6 +79,8 @@ static int run(gs_scene *s, gs_err *e)
     return since_start(s, now, e);
 }
 
+static size_t bytes(const gs_scene *s) { return gs_model_bytes(s->c, &s->d); }
+
 static bool applies(const gs_config *c) { return (void)c, true; }
 
 static const gs_metric_row metrics[] = {
@@ -86,4 +88,5 @@ static const gs_metric_row metrics[] = {
     {"ratio", "", 0, false, "this norm over that of an earlier measured step of the run", "of since"},
     {"ratio_init", "", 0, false, "this norm over that of the initialisation", "of"},
     {0}};
-const gs_probe gs_probe_norms = {"norms", "weight norms, and their ratio between two steps", "every run", applies, metrics, run, 0, 0.05};
+const gs_probe gs_probe_norms = {"norms", "weight norms, and their ratio between two steps", "every run", applies, metrics, run, 0,
+                                 0.05, bytes};

@@ -134,6 +134,8 @@ static void tell(gs_scene *s, const sums *x, int site, const char *stratum)
     if (site == 0) gs_tell(s, x->pairs, "pairs", -1, "%s", stratum);
 }
 
+static int keys_most(const gs_scene *s) { return s->d.V > 100 ? s->d.V : 100; }
+
 static int open_work(work *w, gs_scene *s, gs_err *e)
 {
     size_t all = (size_t)s->data->n;
@@ -143,7 +145,7 @@ static int open_work(work *w, gs_scene *s, gs_err *e)
     if (gs_clean_open(&w->clean, &s->d, s->data->n, e)) return -1;
     gs_evaluate(s->q->pass, s->data, s->q->step, NULL, &w->clean, &ignored);
     w->key = gs_alloc(all, 4), w->from = gs_alloc(all, 4), w->bucket = gs_alloc(all, 4);
-    w->start = gs_alloc((size_t)(s->d.V > 100 ? s->d.V : 100) + 1, 4);
+    w->start = gs_alloc((size_t)keys_most(s) + 1, 4);
     w->row = gs_alloc((size_t)gs_pass_most(s->q->pass), 4);
     w->has_op = gs_label_family(s, "op", &w->op);
     for (int site = 0; site < SITES && w->has_op; site++) w->cell[site] = gs_alloc((size_t)(s->Q * w->op.values), sizeof(sums));
@@ -181,6 +183,13 @@ static int run(gs_scene *s, gs_err *e)
     return 0;
 }
 
+static size_t bytes(const gs_scene *s)
+{
+    size_t n = (size_t)s->n, ints = 3 * n + 2 * (size_t)keys_most(s) + 1 + (size_t)s->most + n * (size_t)s->d.T;
+    size_t cells = SITES * (size_t)(s->Q * gs_label_values_most(s)) * sizeof(sums);
+    return gs_clean_bytes(&s->d, s->n) + gs_evaluate_bytes(&s->d, s->most) + ints * sizeof(int32_t) + cells;
+}
+
 static bool applies(const gs_config *c) { return (void)c, true; }
 
 static const gs_metric_row metrics[] = {
@@ -190,4 +199,4 @@ static const gs_metric_row metrics[] = {
     {"pairs", "positions", 0, false, "positions with a donor", "*"},
     {0}};
 const gs_probe gs_probe_patching = {"patching", "predictions after a block's output at one position comes from another input", "every run",
-                                    applies, metrics, run, GS_SEES_LOGITS, 12};
+                                    applies, metrics, run, GS_SEES_LOGITS, 12, bytes};

@@ -78,12 +78,13 @@ static void tell(const work *w, const char *drop, const char *roles)
     free(taken);
 }
 
+static int parts_most(const gs_scene *s) { return s->d.L * (s->d.N > s->d.E ? s->d.N : s->d.E); }
+
 static int run(gs_scene *s, gs_err *e)
 {
     (void)e;
     work w = {.s = s};
-    int most = s->d.L * (s->d.N > s->d.E ? s->d.N : s->d.E);
-    w.drop = gs_alloc((size_t)most, sizeof *w.drop);
+    w.drop = gs_alloc((size_t)parts_most(s), sizeof *w.drop);
     find_ops(&w);
     accuracies(&w, NULL, w.clean);
     take_out(&w, GS_SITE_ATTN_HEAD, s->d.N);
@@ -96,6 +97,11 @@ static int run(gs_scene *s, gs_err *e)
     return 0;
 }
 
+static size_t bytes(const gs_scene *s)
+{
+    return (size_t)parts_most(s) * ((OPS + 1) * sizeof(double) + sizeof(bool)) + gs_evaluate_bytes(&s->d, s->most);
+}
+
 static bool applies(const gs_config *c) { return (void)c, true; }
 
 static const gs_metric_row metrics[] = {
@@ -106,4 +112,4 @@ static const gs_metric_row metrics[] = {
     {"experts_with_roles", "experts", 0, false, "different experts among those of the roles", NULL},
     {0}};
 const gs_probe gs_probe_roles = {"roles", "heads and experts taken out one by one, sorted by what they do", "every run", applies, metrics,
-                                 run, 0, 9};
+                                 run, 0, 9, bytes};

@@ -11,7 +11,7 @@
 #include "rows.h"
 #include "scene.h"
 
-enum { PERMUTATIONS = 100, LABELS = 6 };
+enum { PERMUTATIONS = 100 };
 static const double LN2 = 0x1.62e42fefa39efp-1, DEAD = 0.01; /* of an even share */
 
 /* -- loads and probabilities -------------------------------------------------------------------------------------------- */
@@ -162,10 +162,10 @@ static int run(gs_scene *s, gs_err *e)
 {
     (void)e;
     if (s->q->routes && same_for_all_seeds(s)) write_routes(s, s->q->routes);
-    gs_label labels[LABELS];
+    gs_label labels[GS_LABELS_MOST];
     size_t tokens = (size_t)s->data->n * (size_t)s->d.T;
     pairs p = {0, gs_alloc(tokens, 4), gs_alloc(tokens, 4), gs_alloc(tokens, 4), gs_alloc(tokens, 4)};
-    int count = gs_labels(s, labels, LABELS);
+    int count = gs_labels(s, labels, GS_LABELS_MOST);
     for (int l = 0; l < s->d.L; l++) {
         loads(s, l);
         if (s->p[l]) probabilities(s, l);
@@ -174,6 +174,15 @@ static int run(gs_scene *s, gs_err *e)
     for (int k = 0; k < count; k++) gs_label_free(&labels[k]);
     free(p.expert), free(p.label), free(p.order), free(p.shuffled);
     return 0;
+}
+
+/* The texts of three checkpoints' routes stay, each in a buffer that may be twice as long as its text, or thrice while it grows. */
+static size_t bytes(const gs_scene *s)
+{
+    size_t tokens = (size_t)s->n * (size_t)s->d.T, Y = (size_t)(s->d.V > s->d.T ? s->d.V : s->d.T), E = (size_t)s->d.E;
+    size_t text = 2 * tokens * (size_t)s->d.L, labels = gs_bytes_most(Y, (size_t)gs_label_values_most(s));
+    size_t tables = gs_labels_bytes(s) + 4 * tokens * sizeof(int32_t) + (E * labels + E + labels) * sizeof(int);
+    return gs_bytes_most(2 * tokens, tables) + 7 * text;
 }
 
 static const gs_metric_row metrics[] = {
@@ -192,4 +201,4 @@ static const gs_metric_row metrics[] = {
     {"nmi_min", "", 0, false, "mutual information over the smaller of the two entropies", "layer with"},
     {0}};
 const gs_probe gs_probe_routing = {"routing", "loads, entropies, and what the choice of an expert tells of a token", "mixtures", gs_is_moe,
-                                   metrics, run, GS_SEES_ROUTES, 6};
+                                   metrics, run, GS_SEES_ROUTES, 6, bytes};

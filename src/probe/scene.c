@@ -9,7 +9,7 @@
 static void take(gs_scene *s, unsigned sees)
 {
     size_t rows = (size_t)s->rows, block = rows * (size_t)s->d.D, hidden = rows * (size_t)s->units;
-    size_t tokens = (size_t)s->data->n * (size_t)s->d.T;
+    size_t tokens = (size_t)s->n * (size_t)s->d.T;
     bool moe = gs_is_moe(s->c);
     for (int l = 0; l < s->d.L; l++) {
         if (sees & GS_SEES_BLOCKS) {
@@ -81,7 +81,7 @@ static void keep(gs_scene *s, unsigned sees, int first, int n, int32_t *row)
 
 static void look(gs_scene *s, unsigned sees)
 {
-    int most = gs_pass_most(s->q->pass), all = s->data->n;
+    int most = s->most, all = s->n;
     int32_t *row = gs_alloc((size_t)(most * s->Q), sizeof *row);
     eye y = {.watch = {see}, .s = s};
     for (int first = 0; first < all; first += most) {
@@ -94,15 +94,32 @@ static void look(gs_scene *s, unsigned sees)
     free(row);
 }
 
+static void shape(gs_scene *s, int n, int most)
+{
+    s->n = n, s->most = most;
+    s->Q = s->d.T - s->d.first;
+    s->rows = n * s->Q;
+    s->units = s->d.width * (gs_is_moe(s->c) ? s->d.E : 1);
+}
+
+size_t gs_scene_bytes(gs_scene *s, const gs_config *c, unsigned sees)
+{
+    int sizes[GS_SET_KINDS];
+    gs_task_sizes(c, sizes);
+    *s = (gs_scene){.c = c, .d = gs_dims_of(c)};
+    shape(s, sizes[GS_SET_ALL] ? sizes[GS_SET_ALL] : sizes[GS_SET_TEST], gs_chunk(c, &s->d, gs_batch_size(c)));
+    take(s, sees);
+    size_t row = (size_t)(s->most * s->Q) * sizeof(int32_t), U = (size_t)s->units;
+    return s->arena.used + row + (sees & GS_SEES_PCA ? (size_t)s->d.L * (U + 2) * U * sizeof(double) : 0);
+}
+
 int gs_scene_open(gs_scene *s, const gs_measure *q, unsigned sees, gs_metrics *out, gs_err *e)
 {
     const gs_model *m = gs_pass_model(q->pass);
     const gs_data *all = gs_task_set(q->task, GS_SET_ALL, q->step);
     *s = (gs_scene){.q = q, .m = m, .c = &m->config, .d = m->d, .out = out};
     s->data = all ? all : gs_task_set(q->task, GS_SET_TEST, q->step);
-    s->Q = m->d.T - m->d.first;
-    s->rows = s->data->n * s->Q;
-    s->units = m->d.width * (gs_is_moe(s->c) ? m->d.E : 1);
+    shape(s, s->data->n, gs_pass_most(q->pass));
     take(s, sees);
     if (gs_arena_open(&s->arena, e)) return -1;
     take(s, sees);

@@ -9,7 +9,7 @@
 enum { GS_LAYERS_MOST = 64 }; /* the key table's bound of model.layers */
 
 /* What the pass keeps. */
-enum { GS_SEES_BLOCKS = 1, GS_SEES_HIDDEN = 2, GS_SEES_FACTORS = 4, GS_SEES_ROUTES = 8, GS_SEES_LOGITS = 16 };
+enum { GS_SEES_BLOCKS = 1, GS_SEES_HIDDEN = 2, GS_SEES_FACTORS = 4, GS_SEES_ROUTES = 8, GS_SEES_LOGITS = 16, GS_SEES_PCA = 32 };
 
 struct gs_scene {
     const gs_measure *q;
@@ -19,7 +19,8 @@ struct gs_scene {
     gs_dims d;
     const gs_data *data;
     gs_metrics *out;
-    int Q, rows, units; /* units: hidden units of a layer, E width */
+    int n, Q, rows, units; /* n: inputs; units: hidden units of a layer, E width */
+    int most;              /* inputs of a pass */
     /* by layer; NULL unless a probe needs them */
     float *mix[GS_LAYERS_MOST], *attn[GS_LAYERS_MOST], *ffn[GS_LAYERS_MOST];     /* (rows, D): heads before o, the blocks' outputs */
     float *hidden[GS_LAYERS_MOST], *gate[GS_LAYERS_MOST], *up[GS_LAYERS_MOST]; /* (rows, units) */
@@ -29,11 +30,13 @@ struct gs_scene {
     struct gs_moments *pca[GS_LAYERS_MOST]; /* of the hidden activations; made when first asked for */
     gs_arena arena;
 };
-/* Needs GS_SEES_HIDDEN; borrowed, with vectors. */
+/* Needs GS_SEES_HIDDEN and GS_SEES_PCA; borrowed, with vectors. */
 const struct gs_moments *gs_scene_pca(gs_scene *s, int layer);
 
 int gs_scene_open(gs_scene *s, const gs_measure *q, unsigned sees, gs_metrics *out, gs_err *e);
 void gs_scene_close(gs_scene *s);
+/* What gs_scene_open and gs_scene_pca allocate for it; of *s only c, d and the numbers up to `most` are filled. */
+size_t gs_scene_bytes(gs_scene *s, const gs_config *c, unsigned sees);
 
 /* CHECKPOINT.PROBE.METRIC[layer=L,STRATUM]: the layer only where there are several (-1: none); stratum "": none. */
 void gs_tell(gs_scene *s, double value, const char *metric, int layer, const char *stratum, ...) __attribute__((format(printf, 5, 6)));
@@ -58,6 +61,10 @@ int gs_labels(const gs_scene *s, gs_label *out, int most);
 /* One family of strata: those named FAMILY=VALUE; false: the task has none, or one value alone. */
 bool gs_label_family(const gs_scene *s, const char *family, gs_label *out);
 void gs_label_free(gs_label *l);
+enum { GS_LABELS_MOST = 6 };
+size_t gs_labels_bytes(const gs_scene *s); /* of GS_LABELS_MOST */
+int gs_label_values_most(const gs_scene *s); /* of those that say what is to be answered: answer, op, carry, cascade */
+static inline size_t gs_bytes_most(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Runs of the same config and seed draw the same. b: what for. */
 typedef enum gs_probe_draw { GS_DRAW_NULL, GS_DRAW_DONOR = 64, GS_DRAW_SPLIT, GS_DRAW_CONTROL } gs_probe_draw;

@@ -49,6 +49,12 @@ void gs_spectrum_of(const gs_scene *s, int n, const float *x, gs_spectrum *out)
     gs_spectrum_signals(p, n, mean, out);
 }
 
+size_t gs_spectrum_bytes(int p, int n)
+{
+    size_t P = (size_t)p, N = (size_t)n;
+    return (2 * P * N + 2 * P) * sizeof(double) + P * sizeof(int);
+}
+
 void gs_spectrum_free(gs_spectrum *f)
 {
     free(f->mean), free(f->re), free(f->im);
@@ -168,4 +174,10 @@ double *gs_explained(const gs_scene *s, int p, int n, const float *x)
     }
     free(b), free(centred), free(y), free(variance), free(sum);
     return fve;
+}
+
+size_t gs_explained_bytes(int p, int n)
+{
+    size_t P = (size_t)p, N = (size_t)n, rows = 2 * (P / 2) + 1;
+    return (rows * P + P * (P + rows) * N) * sizeof(float) + ((P / 2 + 3) * N + 2 * P) * sizeof(double);
 }

@@ -15,6 +15,7 @@ void gs_spectrum_of(const gs_scene *s, int n, const float *x, gs_spectrum *out);
 /* From signals (p, n), which it takes over. */
 void gs_spectrum_signals(int p, int n, double *mean, gs_spectrum *out);
 void gs_spectrum_free(gs_spectrum *f);
+size_t gs_spectrum_bytes(int p, int n); /* what is there at once, with *out */
 
 /* |F_k|^2 of unit h. The full transform has it twice, at k and at p - k; that of k = p/2 once. */
 double gs_power(const gs_spectrum *f, int k, int h);
@@ -29,6 +30,7 @@ double gs_concentration(const gs_spectrum *f, int h, int lines, bool one_sided);
 /* Nanda et al. 2023: fraction of the variance of each unit over all p^2 pairs (a, b) that lies in the products of {1, cos, sin}(w_k a) and
  * {1, cos, sin}(w_k b), the constant left out. x (p^2, n) in the order a p + b. -> fve (K, n), owned by the caller. */
 double *gs_explained(const gs_scene *s, int p, int n, const float *x);
+size_t gs_explained_bytes(int p, int n); /* what is there at once, with the result */
 
 /* cos and sin of 2 pi j / p, j = 0..p-1; each (p), owned by the caller. */
 void gs_turns(int p, double **cosine, double **sine);

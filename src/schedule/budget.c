@@ -14,6 +14,6 @@ int gs_plan_too_large(const gs_plan *p, const gs_spec *s)
 {
     int count = 0;
     for (int i = 0; i < p->count && gs_spec_bytes(s) > 0; i++)
-        count += p->state[i] == GS_TODO && gs_plan_has(p, i) && gs_plan_cost(p, i)->counts.bytes > gs_spec_bytes(s);
+        count += p->state[i] == GS_TODO && gs_plan_has(p, i) && gs_plan_cost(p, i)->bytes > gs_spec_bytes(s);
     return count;
 }

@@ -14,7 +14,7 @@ static void add_run(const gs_plan *p, const gs_grid *g, int index, gs_buf *out)
     gs_buf_add(out, "%s", gs_run_id(run, text));
     for (int i = 0; i < g->varying_count; i++) gs_buf_add(out, ",%s", gs_value_text(g->varying[i], gs_run_value(run, g->varying[i]), text));
     gs_buf_add(out, ",%s,%lld,%lld,%lld,%lld", gs_state_names[p->state[index]], (long long)n->params_total, (long long)n->params_active,
-               (long long)n->flops_per_token, (long long)n->bytes);
+               (long long)n->flops_per_token, (long long)cost->bytes);
     if (gs_run_matched(run, &achieved)) gs_real(achieved, mismatch);
     gs_buf_add(out, ",%s,%s\n", gs_real(round(cost->predicted_s * 1000) / 1000, seconds), mismatch); /* more digits than a model can know */
 }

@@ -182,7 +182,7 @@ static const gs_data *batch(gs_task *t, int64_t step)
 
 static const gs_data *set(gs_task *t, gs_set_kind kind, int64_t step)
 {
-    bool parts = t->addition.kept != NULL;
+    bool parts = t->left.n > 0;
     if (kind == GS_SET_TEST || (kind == GS_SET_CURVE && !t->curve.n && !parts)) return &t->test;
     if (parts && (kind == GS_SET_TRAIN || (kind == GS_SET_CURVE && !t->curve.n))) return &t->train;
     if (parts && kind == GS_SET_LEFT) return &t->left;

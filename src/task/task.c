@@ -47,6 +47,17 @@ int64_t gs_task_bytes(const gs_config *c)
     return (int64_t)t.arena.used;
 }
 
+void gs_task_sizes(const gs_config *c, int n[GS_SET_KINDS])
+{
+    gs_task t;
+    measure(c, &t);
+    n[GS_SET_CURVE] = 0;
+    for (int kind = GS_SET_TEST; kind < GS_SET_KINDS; kind++) {
+        const gs_data *d = row_of(c)->set(&t, (gs_set_kind)kind, 0);
+        n[kind] = d ? d->n : 0;
+    }
+}
+
 int gs_task_open(const gs_config *c, gs_task **out, gs_err *e)
 {
     *out = NULL;

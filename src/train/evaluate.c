@@ -75,6 +75,12 @@ static void routing_metrics(const gs_model *m, const gs_routing *r, gs_score *ou
         }
 }
 
+size_t gs_evaluate_bytes(const gs_dims *d, int most)
+{
+    size_t tokens = (size_t)most * (size_t)d->T, LE = (size_t)(d->L * d->E);
+    return tokens * (2 * sizeof(int32_t) + 2) + (2 * LE + (size_t)d->L) * sizeof(double);
+}
+
 void gs_evaluate(gs_pass *p, const gs_data *d, int64_t step, const gs_patch *patch, gs_clean *record, gs_score *out)
 {
     const gs_model *m = gs_pass_model(p);

@@ -132,11 +132,29 @@ over_budget() {
         code 3 "$gridshift" run --np 0 -o memory memory.yaml && says err.txt '6 of 12 runs failed' && says err.txt 'and budget.bytes is 1500000' &&
         lines memory/journal.jsonl 12
 }
+# Training fits, and its probes do not: refused before it begins.
+probed() {
+    cat <<EOF
+sweep: 1
+name: probed
+defaults: {task: modular, task.modulus: 31, train.steps: 2, eval.every: 2, model.d_model: 16, model.heads: 2, ffn.width: 64}
+parameters: {seed: {range: [0, 2]}}
+$1
+EOF
+}
+bytes_of() { "$gridshift" plan --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["runs"][0]["bytes"])'; }
+probes_over_budget() {
+    probed '' >bare.yaml && probed 'probe: [fourier]' >probed.yaml && bare=$(bytes_of bare.yaml) && with=$(bytes_of probed.yaml) &&
+        [ "$with" -gt "$bare" ] && budget="budget: {bytes: $(((bare + with) / 2))}" && echo "$budget" >>bare.yaml && echo "$budget" >>probed.yaml &&
+        code 3 "$gridshift" run --np 0 --partial -o probed probed.yaml && says err.txt "it needs $with bytes of memory" && [ ! -e probed/runs ] &&
+        code 0 "$gridshift" run --np 0 -o bare bare.yaml
+}
 over_limit() {
     (ulimit -v 3000000; code 3 "$gridshift" run --np 0 -o limit --set ffn.width=65536 --set model.d_model=4096 --set seed=0 disk.yaml) &&
         says err.txt '2 of 2 runs failed' && says err.txt 'RLIMIT_AS (ulimit -v)' && says limit/journal.jsonl 'bytes of memory'
 }
 ok 'runs over budget.bytes are failed records' over_budget
+ok 'runs whose probes are over it too' probes_over_budget
 if [ -z "$sanitizer" ]; then
     ok 'runs over the limit of the process are failed records' over_limit
 else

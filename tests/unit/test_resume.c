@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 #include "gridshift/linalg.h"
+#include "short.h"
 
 static char root[] = "/tmp/gridshift-resume-XXXXXX";
 static int folders;
@@ -238,8 +239,8 @@ static void every_byte_changed(void **state)
     assert_int_equal(gs_file_read(newer, 1 << 20, &text, &length, &e), 0);
     char id[33];
     gs_config_id(&c, id);
-    int fell_back = 0;
-    for (size_t i = 0; i < length; i++) {
+    size_t looked = 0, fell_back = 0;
+    for (size_t i = 0; i < length; i += is_short() ? 41 : 1, looked++) {
         gs_training *t;
         gs_snapshots s = {.dir = dir, .id = id};
         gs_metrics metrics = {0};
@@ -256,7 +257,7 @@ static void every_byte_changed(void **state)
         gs_metrics_free(&metrics);
         gs_buf_free(&notes);
     }
-    assert_int_equal(fell_back, length);
+    assert_int_equal(fell_back, looked);
     resumes(dir, &c, &nothing, 8, NULL);
     free(dir), free(newer), free(text);
 }

@@ -194,7 +194,7 @@ static void test_csv(void **state)
     int asked = 0;
     make_grid(&m);
     assert_int_equal(gs_plan_make(&m.grid, (gs_wanted){0}, odd_ones, &asked, &p, &e), 0);
-    p->costs[p->cost_of[1]] = (gs_cost){{.params_total = 5, .params_active = 4, .flops_per_token = 3, .bytes = 2}, 1.23456};
+    p->costs[p->cost_of[1]] = (gs_cost){{.params_total = 5, .params_active = 4, .flops_per_token = 3}, 2, 1.23456};
     gs_plan_csv(p, &m.grid, &csv);
     const char *head = "id,seed,train.steps,state,params_total,params_active,flops_per_token,bytes,predicted_s,mismatch\n";
     assert_int_equal(strncmp(csv.text, head, strlen(head)), 0);
@@ -233,7 +233,7 @@ static void within(const char *budget, int wanted, int too_large, const char *sa
     assert_int_equal(p->count, 20);
     for (int i = 0; i < p->count; i++) {
         p->cost_of[i] = i;
-        p->costs[i].counts.bytes = 1000 + i;
+        p->costs[i].bytes = 1000 + i;
     }
     p->todo_s = 12.34 * 3600;
     assert_int_equal(gs_plan_within(p, s, &e), wanted);
