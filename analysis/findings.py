@@ -55,7 +55,7 @@ def found(claim):
     unit = claim["unit"]
     limits = words.interval(claim["estimate low"], claim["estimate high"], unit, True)
     if not claim["estimate"]:
-        return "no seeds"
+        return "no seeds yet" if claim["n_compare"] == "0" else "nobody got there"
     return " ".join(part for part in (words.number(claim["estimate"], unit, True), limits, unit) if part)
 
 
@@ -64,9 +64,8 @@ def seeds(claim):
 
 
 def sentence(claim):
-    needs = f"; n = {seeds(claim)}, needs {claim['n needed']}" if claim["verdict"] == "undecided" and claim["n needed"] else f"; n = {seeds(claim)}"
-    expect = claim["expect"] + ": " if claim["expect"].startswith("equivalent") else ""
-    return f"{claim['claim']} ({expect}{found(claim)}{needs})"
+    needs = f", needs {claim['n needed']}" if claim["verdict"] == "undecided" and claim["n needed"] else ""
+    return f"**{claim['verdict']}**: {claim['claim']} (expected: {claim['expect']}; found: {found(claim)}; n = {seeds(claim)}{needs})"
 
 
 # -- in short ---------------------------------------------------------------------------------------------------------------
@@ -75,16 +74,8 @@ def counted(n, what):
     return f"{n} {what}" + ("" if n == 1 else "s")
 
 
-def by_verdict(study):
-    lines = []
-    for verdict in VERDICTS:
-        told = [sentence(claim) for claim in study.claims if claim["verdict"] == verdict]
-        lines += [f"* **{verdict.capitalize()}**: " + "; ".join(told) + "."] if told else []
-    return lines
-
-
 def lead(study, question):
-    return [f"**{question}** {link(study)}, {runs(study)} runs:\n", *by_verdict(study), ""]
+    return [f"**{question}** {link(study)}, {runs(study)} runs:\n", *(f"* {sentence(claim)}" for claim in study.claims), ""]
 
 
 def contradicted(studies):
@@ -103,11 +94,13 @@ def short_part(studies):
     number = {verdict: sum(study.count(verdict) for study in studies) for verdict in VERDICTS}
     cells, judged, far = compared(studies)
     hours = sum(study.about["core_hours"] for study in studies)
+    tasks = [[name, len(members), *(sum(study.count(verdict) for study in members) for verdict in VERDICTS), "{2} of {1}".format(*compared(members))]
+             for name, members in sections_of(studies)]
     lines = [f"{counted(len(studies), 'study').replace('studys', 'studies')} ({whole} whole, {len(studies) - whole} partial) of "
              f"{counted(sum(study.about['done'] for study in studies), 'run')}, {hours:.3g} core-hours. Of {sum(number.values())} claims "
              f"{number['supported']} are supported, {number['contradicted']} contradicted, {number['undecided']} undecided. {cells} published numbers "
              f"stand beside ours; {judged} of them can be judged, and {far} of these are apart (|z| >= {FAR}, or p < 0.05 for the share of seeds that "
-             "grok).\n"]
+             "grok).\n", words.table(["task", "studies", *VERDICTS, "apart from the published"], tasks, range(1, 6))]
     for name, question in LEADS.items():
         for study in studies:
             lines += lead(study, question) if study.name == name and study.claims else []
@@ -125,6 +118,13 @@ def group(study):
     if task.get("task") == "histogram":
         return 4, "Histogram"
     return (1, "The sum of two numbers") if task.get("task.operands") == "2" else (0, f"Addition, n + {task.get('task.addend', 7)}")
+
+
+def sections_of(studies):
+    groups = {}
+    for study in studies:
+        groups.setdefault(group(study), []).append(study)
+    return [(name, members) for (_, name), members in sorted(groups.items())]
 
 
 def overview_part(studies):
@@ -170,7 +170,7 @@ def published_row(study, table, row, metric, cell):
     z = words.number(cell.get("z"), signed=True)
     share = words.p_value(cell.get("p of the shares"))
     judged = z if z != "–" else f"p {share}" if share != "–" else "–"
-    return [words.arm(row.keys), words.metric(metric) + (f", {unit}" if unit else ""), words.published(cell, unit), words.value(cell, unit),
+    return [words.arm(row.keys), words.with_unit(metric, unit), words.published(cell, unit), words.value(cell, unit),
             words.number(cell.get("ours - published"), points, True), f"**{judged}**" if apart(cell, FAR) else judged, link(study)]
 
 
@@ -194,12 +194,12 @@ WIDEST = 6
 CHANGES = ("difference", "redistribution", "slope")
 
 
-def change_row(rows, metric):
+def change_row(rows, metric, unit, changes):
     """What follows a metric: its difference from the baseline, or its slope."""
-    for change in CHANGES:
+    for change in changes:
         cells = [row.cells[metric] for row in rows]
         if any(cell.get(change) for cell in cells):
-            return [f"– {change}", *(f"{words.number(c[change], 'pp', True)} {words.interval(c[f'{change} low'], c[f'{change} high'], 'pp', True)}".strip()
+            return [f"– {change}", *(f"{words.number(c[change], unit, True)} {words.interval(c[f'{change} low'], c[f'{change} high'], unit, True)}".strip()
                                      if c.get(change) else "–" for c in cells)]
     return None
 
@@ -212,8 +212,8 @@ def turned_rows(table, rows, brief):
     for metric, unit in table.units.items():
         if brief and ".floor." in metric:
             continue
-        yield [words.metric(metric) + (f", {unit}" if unit else ""), *(words.value(row.cells[metric], unit) for row in rows)]
-        change = change_row(rows, metric)
+        yield [words.with_unit(metric, unit), *(words.value(row.cells[metric], unit) for row in rows)]
+        change = change_row(rows, metric, "pp" if unit == "%" else unit, ("redistribution",) if brief else CHANGES)
         if change:
             yield change
 
@@ -275,10 +275,7 @@ def left_part(studies):
 
 
 def page(studies):
-    groups = {}
-    for study in studies:
-        groups.setdefault(group(study), []).append(study)
-    sections = [text for (_, name), members in sorted(groups.items()) for text in section(name, members)]
+    sections = [text for name, members in sections_of(studies) for text in section(name, members)]
     return "\n".join([
         "# Findings\n",
         "What came out of the studies of sweeps/paper (arXiv 2605.09403) and of sweeps/extended (what that paper leaves open). Generated by `analysis/findings.py` "

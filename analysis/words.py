@@ -20,7 +20,7 @@ VALUES = {  # of a key: its value in words; "" says nothing
 }
 CHECKPOINTS = {"final": "end", "best": "best", "first99": "at 99 %", "first99_or_best": "at 99 %, else best"}
 SITES = {"ffn": "the block", "attn": "attention"}
-MODES = {"zero": "without {}", "mean": "{} at its mean", "resample": "{} of another input"}
+MODES = {"zero": " without {}", "mean": ", {} at its mean", "resample": ", {} of another input"}
 NAMES = {"exact_match": "whole answers right", "router_load_max": "largest load of an expert"}
 SPLITS = {"split=all": "all pairs", "split=train": "training part", "split=left_out": "part left out"}
 
@@ -56,7 +56,7 @@ def subject_words(subject, name):
     if mode not in MODES:
         return f"{subject}: {name.replace('_', ' ')}"  # a probe
     place = MODES[mode].format(SITES.get(site, site))
-    return f"{'(accuracy - floor) / (clean - floor)' if name == 'above_floor' else NAMES.get(name, name)} {place}"
+    return f"{'(accuracy - floor) / (clean - floor)' if name == 'above_floor' else NAMES.get(name, name)}{place}"
 
 
 def metric(full):
@@ -67,6 +67,10 @@ def metric(full):
         return f"steps to {name[9:]} %"
     parts = [SPLITS.get(part, part.replace("=", " ")) for part in stratum.rstrip("]").split(",") if part]
     return ", ".join([subject_words(subject, name), *parts]) + f" ({CHECKPOINTS.get(checkpoint, checkpoint.replace('step', 'step '))})"
+
+
+def with_unit(full, unit):
+    return metric(full) + (f", {unit}" if unit and unit != "steps" else "")
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------------

@@ -48,10 +48,9 @@ static double crossing(const step *s, int count, double last, double side)
 {
     for (int k = 0; k < count; k++) {
         double share = s[k].share;
-        if (side != 0) { /* S^exp(+-z se(log(-log S))) */
-            double log_share = share > 0 ? gs_log(share) : 0;
-            if (share <= 0 || share >= 1) share = side > 0 ? NAN : share;
-            else share = gs_exp(log_share * gs_exp(-side * sqrt(s[k].hazard) / -log_share));
+        if (side != 0) { /* S^exp(+-z se(log(-log S))); not defined at S = 0 */
+            double log_share = share > 0 ? gs_log(share) : NAN;
+            share = gs_exp(log_share * gs_exp(-side * sqrt(s[k].hazard) / -log_share));
         }
         if (isnan(share)) return NAN;
         if (fabs(share - 0.5) < 1e-9) return (s[k].at + (k + 1 < count ? s[k + 1].at : last)) / 2;

@@ -349,6 +349,8 @@ static void survival(void **state)
     km_is(four, 4, km + 9);
     const gs_time half[] = {{4000, true}, {40000, false}, {5000, true}, {40000, false}};
     km_is(half, 4, km + 12);
+    const gs_time at_once[] = {{6000, true}, {6000, true}, {6000, true}};
+    km_is(at_once, 3, (const double[]){6000, NAN, NAN}); /* R's survfit */
     assert_true(isnan(gs_km_median(never, 3, 0.95, NULL)));
     double se;
     same(gs_restricted_mean(times_x, 6, 40000, &se), restricted[0]);
