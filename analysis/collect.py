@@ -4,17 +4,20 @@
 usage: analysis/collect.py [options] SWEEP DIR    tables and study.json of one study
        analysis/collect.py [options] --plans      plans.csv: what every sweep file would take, by gridshift's own prediction
 
-SWEEP must be the file that DIR was made from, byte for byte, and its runs those of this gridshift's result version: then the same
-command makes the same tables again. A study that is not done is taken as partial, with the tables of the seeds that are there.
+SWEEP must plan the runs that DIR was made for (its tables and claims may be newer), and the records be of this gridshift's result version: then
+the same command makes the same tables again. DIR is only read, so that it may be at work. A study that is not done is taken as partial, with the
+tables of the seeds that are there.
 """
 import argparse
 import collections
 import csv
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,8 +72,28 @@ def timings(folder):
 
 
 def command_of(sweep, folder):
-    words = (folder / "set.txt").read_text(encoding="utf-8").split("\n")
-    return " ".join(["gridshift run", from_root(sweep)] + [f"--set {word}" for word in words if word])
+    return " ".join(["gridshift run", from_root(sweep)] + [f"--set {word}" for word in set_words(folder)])
+
+
+def planned_ids(gridshift, spec, words):
+    rows = csv.DictReader(io.StringIO(call(gridshift, "plan", "--partial", "--csv", *(part for word in words for part in ("--set", word)), spec)))
+    return {row["id"] for row in rows}
+
+
+def set_words(folder):
+    return [word for word in (folder / "set.txt").read_text(encoding="utf-8").split("\n") if word]
+
+
+def take(options, sweep, folder, copy):
+    """The records of a folder and today's sweep file, in a folder of their own."""
+    words = set_words(folder)
+    if planned_ids(options.gridshift, sweep, words) != planned_ids(options.gridshift, folder / "spec.yaml", words):
+        sys.exit(f"collect: {folder}/spec.yaml plans other runs than {sweep}. Run the sweep again: runs that are done are not repeated.")
+    for path in [*folder.glob("journal*.jsonl"), folder / "set.txt"]:
+        shutil.copyfile(path, copy / path.name)
+    shutil.copyfile(sweep, copy / "spec.yaml")
+    if (folder / "runs").exists():
+        (copy / "runs").symlink_to((folder / "runs").resolve())
 
 
 def copy_tables(folder, target):
@@ -83,17 +106,20 @@ def copy_tables(folder, target):
 
 
 def collect(options):
-    sweep, folder = Path(options.sweep), Path(options.folder)
-    if sweep.read_bytes() != (folder / "spec.yaml").read_bytes():
-        sys.exit(f"collect: {folder}/spec.yaml is not {sweep}. Run the sweep again: runs that are done are not repeated.")
+    with tempfile.TemporaryDirectory() as copy:
+        take(options, Path(options.sweep), Path(options.folder), Path(copy))
+        collect_from(options, Path(options.sweep), Path(copy))
+
+
+def collect_from(options, sweep, folder):
     runs = progress(options.gridshift, folder)
     if not runs["done"]:
-        sys.exit(f"collect: {folder} has no run of result version {result_version(options.gridshift)}.")
+        sys.exit(f"collect: {options.folder} has no run of result version {result_version(options.gridshift)}.")
     partial = runs["done"] < runs["planned"]
     call(options.gridshift, "tables", "-q", *(["--partial"] if partial else []), folder)
     target = RESULTS / sweep.stem
     copy_tables(folder, target)
-    narrowed = bool((folder / "set.txt").read_text(encoding="utf-8").strip())
+    narrowed = bool(set_words(folder))
     study = {"sweep": from_root(sweep), **about(sweep), "command": command_of(sweep, folder), "state": "partial" if partial or narrowed else "whole", **runs,
              **timings(folder), "cpu_hours": options.cpu_hours, "result_version": result_version(options.gridshift), "note": options.note}
     (target / "study.json").write_text(json.dumps(study, indent=2) + "\n", encoding="utf-8")

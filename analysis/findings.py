@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import words
-from studies import RESULTS, VERDICTS, apart, read_csv, read_studies
+from studies import RESULTS, VERDICTS, apart, published_once, read_csv, read_studies
 
 PAGE = Path(__file__).resolve().parent / "FINDINGS.md"
 FAR = 2  # |z| from which a published mean and ours are called apart
@@ -25,7 +25,8 @@ LEADS = {  # the studies whose claims and numbers are told first
 READING = """A claim stands in the sweep file before the runs, with its test; p is corrected by Holm over the claims of its file. *Supported* is
 p < 0.05 with the stated sign (equivalence: TOST within the stated margin), *contradicted* the other sign (equivalence: the 95 % interval wholly outside
 the margin). *Undecided* is a result: the seeds do not decide it, and `n needed` is how many would with a power of 0.8, if what was seen is so. A
-difference is that of the first side minus the second, with its 95 % interval. A *partial* study lacks runs: its verdicts are of the seeds that are there.
+difference is that of the first side minus the second, with its 95 % interval. A *partial* study lacks runs: its verdicts are of the seeds that are there. Studies
+share runs (the published seeds of an arm), so that claims of several files may rest on the same numbers.
 
 "Without the block" is accuracy after the feed-forward block's output is set to zero, "without attention" after attention's is: what is right then was
 computed by the rest. *best* is the first checkpoint of the best accuracy, *end* the last step. The constant answer of n + 7 is right in 32.3 % of the
@@ -84,7 +85,7 @@ def contradicted(studies):
 
 
 def compared(studies):
-    cells = [cell for study in studies for _, _, _, cell in study.published()]
+    cells = [place[-1] for place in published_once(studies)]
     judged = [cell for cell in cells if cell.get("z") or cell.get("p of the shares")]
     return len(cells), len(judged), sum(apart(cell, FAR) for cell in cells)
 
@@ -164,19 +165,19 @@ def steps_part(studies):
     return ["### Steps to 99 % of the test pairs\n", words.table(head, rows, (2, 3, 4, 5))] if rows else []
 
 
-def published_row(study, table, row, metric, cell):
+def published_row(studies, table, row, metric, cell):
     unit = table.units[metric]
     points = "pp" if unit == "%" else unit
     z = words.number(cell.get("z"), signed=True)
     share = words.p_value(cell.get("p of the shares"))
     judged = z if z != "–" else f"p {share}" if share != "–" else "–"
     return [words.arm(row.keys), words.with_unit(metric, unit), words.published(cell, unit), words.value(cell, unit),
-            words.number(cell.get("ours - published"), points, True), f"**{judged}**" if apart(cell, FAR) else judged, link(study)]
+            words.number(cell.get("ours - published"), points, True), f"**{judged}**" if apart(cell, FAR) else judged, ", ".join(map(link, studies))]
 
 
 def published_part(studies):
-    rows = [published_row(study, *place) for study in studies for place in study.published()]
-    head = ["arm", "what", "published", "ours", "ours - published", "z", "study"]
+    rows = [published_row(*place) for place in published_once(studies)]
+    head = ["arm", "what", "published", "ours", "ours - published", "z", "studies"]
     return ["### Beside the published numbers\n", f"± is the sd with n - 1; z where a spread was published; p: Fisher's, of the shares of seeds that got "
             f"there; bold: apart.\n\n" + words.table(head, rows, (2, 3, 4, 5))] if rows else []
 

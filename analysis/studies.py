@@ -94,6 +94,17 @@ def read_studies():
     return sorted(studies, key=lambda s: (not s.about["sweep"].startswith("sweeps/paper/"), s.about["sweep"]))
 
 
+def published_once(studies):
+    """[(studies, table, row, metric, cell)]: studies that share runs have the same number beside the same published one, which is told once."""
+    places = {}
+    for study in studies:
+        for table, row, metric, cell in study.published():
+            counts = [row.counts.get(name) for name in COUNTS[:3]]
+            same = (metric, *counts, *(cell.get(part) for part in ("published mean", "published n", "mean", "median", "low", "n", "n_runs")))
+            places.setdefault(same, ([], table, row, metric, cell))[0].append(study)
+    return list(places.values())
+
+
 def apart(cell, far):
     """The published number and ours are called apart: by |z|, or by Fisher's p of the shares that got there."""
     z, p = cell.get("z"), cell.get("p of the shares")

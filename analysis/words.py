@@ -32,13 +32,14 @@ def key_words(key, value):
 
 def arm(keys):
     """[(key, value)] -> "MoE 256, top-1, frozen routing"."""
-    parts = []
+    parts, before = [], ""
     for key, value in keys:
-        words = value if key == "ffn.width" and parts and keys[0][0] == "ffn.kind" and len(parts) == 1 else key_words(key, value)
-        if key == "ffn.width" and words == value:
-            parts[-1] += f" {words}"
+        words = key_words(key, value)
+        if key == "ffn.width" and before == "ffn.kind":
+            parts[-1] += f" {value}"
         elif words:
             parts.append(words)
+        before = key
     return ", ".join(parts) or "all runs"
 
 

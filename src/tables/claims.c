@@ -90,7 +90,7 @@ static int judge(const gs_context *c, const gs_claim_spec *claim, int family, co
 /* -- the table ----------------------------------------------------------------------------------------------------- */
 
 enum { CLAIM, EXPECT, ESTIMATE, UNIT, ADJUSTED, SEEDS, VERDICT, NEEDED, TEST, P, DISCOVERY, COMPARED, AGAINST_N, HEDGES, CLIFF,
-       METRIC, COMPARE, AGAINST, COLUMN_COUNT };
+       SUPERIOR, METRIC, COMPARE, AGAINST, COLUMN_COUNT };
 
 static void add_columns(gs_table *t)
 {
@@ -115,6 +115,7 @@ static void add_columns(gs_table *t)
         [AGAINST_N] = {"n_against", false, 0, GS_IN_CSV | GS_IN_JSON},
         [HEDGES] = {"Hedges g", false, 3, GS_IN_ALL},
         [CLIFF] = {"Cliff delta", false, 3, GS_IN_ALL},
+        [SUPERIOR] = {"P(compare > against)", false, 3, GS_IN_CSV | GS_IN_JSON},
         [METRIC] = {"metric", true, 0, GS_IN_ALL},
         [COMPARE] = {"compare", true, 0, GS_IN_ALL},
         [AGAINST] = {"against", true, 0, GS_IN_ALL},
@@ -179,6 +180,7 @@ static void fill_row(gs_table *t, int row, const gs_claim_spec *c, const gs_judg
     set_text(t, row, SEEDS, seeds);
     if (j->needed) set_int(t, row, NEEDED, j->needed);
     set_real(t, row, HEDGES, j->hedges_g), set_real(t, row, CLIFF, j->cliffs_delta);
+    set_real(t, row, SUPERIOR, (1 + j->cliffs_delta) / 2); /* ties count half */
 }
 
 static void add_notes(gs_table *t, const gs_claim_spec *claims, const gs_judgement *j, const int *of, int family, int missing)

@@ -48,9 +48,15 @@ ok 'the page of a study is checked too' other_page
 sed -i 's/undecided/supported/' analysis/results/tiny/claims.csv
 ok 'another verdict is another page' code 1 findings --check
 
-echo '# changed' >>sweeps/paper/tiny.yaml
+cp -r analysis/results/tiny analysis/results/twin
+told_once() { findings && says analysis/FINDINGS.md '[tiny](results/tiny/README.md), [twin](results/twin/README.md) |' && published_far; }
+ok 'a number that two studies share is told once' told_once
+sed -i 's/gates differ/gates matter/' sweeps/paper/tiny.yaml
+newer_claim() { code 0 collect sweeps/paper/tiny.yaml tiny && says analysis/results/tiny/claims.csv 'gates matter' && says tiny/spec.yaml 'gates differ'; }
+ok 'a newer claim is judged on the same runs' newer_claim
+sed -i 's/train.batch: 16/train.batch: 8/' sweeps/paper/tiny.yaml
 other_file() { code 1 collect sweeps/paper/tiny.yaml tiny && says err.txt 'Run the sweep again'; }
-ok 'results of another sweep file are not taken' other_file
+ok 'results of other runs are not taken' other_file
 planned() { code 0 collect --plans && says analysis/results/plans.csv 'sweeps/paper/tiny.yaml,6,'; }
 ok 'the plans of all sweep files' planned
 finish
