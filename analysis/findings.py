@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 import words
-from studies import RESULTS, VERDICTS, apart, published_once, read_csv, read_studies
+from studies import FAR, RESULTS, VERDICTS, judged, published_once, read_csv, read_studies
 
 PAGE = Path(__file__).resolve().parent / "FINDINGS.md"
-FAR = 2  # |z| from which a published mean and ours are called apart
 LEADS = {  # the studies whose claims and numbers are told first
     "headline": "Does a sparse feed-forward block move computation into attention? (n + 7, as published)",
     "gate": "Is it built in that routing need not be learned? (n + 7; raw gates give the router a gradient of the task)",
@@ -24,8 +23,8 @@ LEADS = {  # the studies whose claims and numbers are told first
 }
 READING = """A claim stands in the sweep file before the runs, with its test; p is corrected by Holm over the claims of its file. *Supported* is
 p < 0.05 with the stated sign (equivalence: TOST within the stated margin), *contradicted* the other sign (equivalence: the 95 % interval wholly outside
-the margin). *Undecided* is a result: the seeds do not decide it, and `n needed` is how many would with a power of 0.8, if what was seen is so. A
-difference is that of the first side minus the second, with its 95 % interval. A *partial* study lacks runs: its verdicts are of the seeds that are there. Studies
+the margin). *Undecided* is a result: the seeds do not decide it, and `n needed` is how many would with a power of 0.8, if what was seen is so (of an
+equivalence: "if none", if there is no difference; seeds that many and still undecided mean that the difference itself is near the margin). A difference is that of the first side minus the second, with its 95 % interval. A *partial* study lacks runs: its verdicts are of the seeds that are there. Studies
 share runs (the published seeds of an arm), so that claims of several files may rest on the same numbers.
 
 "Without the block" is accuracy after the feed-forward block's output is set to zero, "without attention" after attention's is: what is right then was
@@ -64,8 +63,14 @@ def seeds(claim):
     return claim["n_compare"] if claim["n_compare"] == claim["n_against"] else f"{claim['n_compare']} + {claim['n_against']}"
 
 
+def needed(claim):
+    if not claim["n needed"]:
+        return "–"
+    return claim["n needed"] + (" if none" if claim["expect"].startswith("equivalent") else "")
+
+
 def sentence(claim):
-    needs = f", needs {claim['n needed']}" if claim["verdict"] == "undecided" and claim["n needed"] else ""
+    needs = f", needs {needed(claim)}" if claim["verdict"] == "undecided" and claim["n needed"] else ""
     return f"**{claim['verdict']}**: {claim['claim']} (expected: {claim['expect']}; found: {found(claim)}; n = {seeds(claim)}{needs})"
 
 
@@ -86,22 +91,22 @@ def contradicted(studies):
 
 def compared(studies):
     cells = [place[-1] for place in published_once(studies)]
-    judged = [cell for cell in cells if cell.get("z") or cell.get("p of the shares")]
-    return len(cells), len(judged), sum(apart(cell, FAR) for cell in cells)
+    verdicts = [judged(cell) for cell in cells]
+    return len(cells), sum(bool(how) for how, _ in verdicts), sum(far for _, far in verdicts)
 
 
 def short_part(studies):
     whole = sum(study.whole for study in studies)
     number = {verdict: sum(study.count(verdict) for study in studies) for verdict in VERDICTS}
-    cells, judged, far = compared(studies)
+    cells, of, far = compared(studies)
     hours = sum(study.about["core_hours"] for study in studies)
     tasks = [[name, len(members), *(sum(study.count(verdict) for study in members) for verdict in VERDICTS), "{2} of {1}".format(*compared(members))]
              for name, members in sections_of(studies)]
     lines = [f"{counted(len(studies), 'study').replace('studys', 'studies')} ({whole} whole, {len(studies) - whole} partial) of "
              f"{counted(sum(study.about['done'] for study in studies), 'run')}, {hours:.3g} core-hours. Of {sum(number.values())} claims "
              f"{number['supported']} are supported, {number['contradicted']} contradicted, {number['undecided']} undecided. {cells} published numbers "
-             f"stand beside ours; {judged} of them can be judged, and {far} of these are apart (|z| >= {FAR}, or p < 0.05 for the share of seeds that "
-             "grok).\n", words.table(["task", "studies", *VERDICTS, "apart from the published"], tasks, range(1, 6))]
+             f"stand beside ours; {of} of them can be judged, and {far} of these are apart (|z| >= {FAR}; p < 0.05 for the share of seeds that "
+             "grok; outside our 95 % interval where no spread was published).\n", words.table(["task", "studies", *VERDICTS, "apart from the published"], tasks, range(1, 6))]
     for name, question in LEADS.items():
         for study in studies:
             lines += lead(study, question) if study.name == name and study.claims else []
@@ -131,15 +136,15 @@ def sections_of(studies):
 def overview_part(studies):
     rows = []
     for study in studies:
-        cells, judged, far = compared([study])
-        rows.append([link(study), re.split(r"(?<=[.?]) ", title(study))[0], runs(study), *(study.count(verdict) for verdict in VERDICTS), f"{far} of {judged}" if judged else "–"])
+        _, of, far = compared([study])
+        rows.append([link(study), re.split(r"(?<=[.?]) ", title(study))[0], runs(study), *(study.count(verdict) for verdict in VERDICTS), f"{far} of {of}" if of else "–"])
     return words.table(["study", "what", "runs", *VERDICTS, "apart from the published"], rows, range(2, 7))
 
 
 def claim_row(study, claim):
     verdict = claim["verdict"] if claim["verdict"] == "undecided" else f"**{claim['verdict']}**"
     what = f"{words.metric(claim['metric'])}: {words.selector(claim['compare'])} against {words.selector(claim['against'])}"
-    return [claim["claim"], verdict, found(claim), claim["expect"], what, words.p_value(claim["p (Holm)"]), seeds(claim), claim["n needed"] or "–", link(study)]
+    return [claim["claim"], verdict, found(claim), claim["expect"], what, words.p_value(claim["p (Holm)"]), seeds(claim), needed(claim), link(study)]
 
 
 def claims_part(studies):
@@ -168,18 +173,18 @@ def steps_part(studies):
 def published_row(studies, table, row, metric, cell):
     unit = table.units[metric]
     points = "pp" if unit == "%" else unit
-    z = words.number(cell.get("z"), signed=True)
-    share = words.p_value(cell.get("p of the shares"))
-    judged = z if z != "–" else f"p {share}" if share != "–" else "–"
+    how, far = judged(cell)
+    text = {"": "–", "z": words.number(cell.get("z"), signed=True), "p": f"p {words.p_value(cell.get('p of the shares'))}",
+            "interval": "outside" if far else "inside"}[how]
     return [words.arm(row.keys), words.with_unit(metric, unit), words.published(cell, unit), words.value(cell, unit),
-            words.number(cell.get("ours - published"), points, True), f"**{judged}**" if apart(cell, FAR) else judged, ", ".join(map(link, studies))]
+            words.number(cell.get("ours - published"), points, True), f"**{text}**" if far else text, ", ".join(map(link, studies))]
 
 
 def published_part(studies):
     rows = [published_row(*place) for place in published_once(studies)]
-    head = ["arm", "what", "published", "ours", "ours - published", "z", "studies"]
-    return ["### Beside the published numbers\n", f"± is the sd with n - 1; z where a spread was published; p: Fisher's, of the shares of seeds that got "
-            f"there; bold: apart.\n\n" + words.table(head, rows, (2, 3, 4, 5))] if rows else []
+    head = ["arm", "what", "published", "ours", "ours - published", "z, p or place", "studies"]
+    return ["### Beside the published numbers\n", "± is the sd with n - 1. z where a spread was published; p: Fisher's, of the shares of seeds that got "
+            "there; else whether the published number, to its digits, is inside our 95 % interval. Bold: apart.\n\n" + words.table(head, rows, (2, 3, 4, 5))] if rows else []
 
 
 def section(name, studies):
@@ -230,7 +235,7 @@ def turned(table, brief=False):
 # -- the page of one study --------------------------------------------------------------------------------------------------
 
 def exact_claims(study):
-    rows = [[c["claim"], c["verdict"], found(c), c["expect"], c["test"], words.p_value(c["p (Holm)"]), words.p_value(c["p"]), seeds(c), c["n needed"] or "–",
+    rows = [[c["claim"], c["verdict"], found(c), c["expect"], c["test"], words.p_value(c["p (Holm)"]), words.p_value(c["p"]), seeds(c), needed(c),
              words.number(c["Hedges g"]), words.number(c["Cliff delta"]), f"`{c['metric']}`", c["compare"], c["against"]] for c in study.claims]
     head = ["claim", "verdict", "found", "expected", "test", "p (Holm)", "p", "n", "n needed", "Hedges g", "Cliff delta", "metric", "compare", "against"]
     return ["## Claims\n", words.table(head, rows, range(5, 11))] if rows else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
+FAR = 2  # |z| from which a published mean and ours are called apart
 VERDICTS = ("supported", "contradicted", "undecided")
 COUNTS = ("params_total", "params_active", "flops_per_token", "mismatch", "seeds", "partial")  # columns between the keys and the metrics
 
@@ -105,7 +106,21 @@ def published_once(studies):
     return list(places.values())
 
 
-def apart(cell, far):
-    """The published number and ours are called apart: by |z|, or by Fisher's p of the shares that got there."""
+def outside(cell):
+    """A published mean without a spread, to the digits that it was given with, lies outside our 95 % interval; None: there is no interval."""
+    theirs, low, high = cell.get("published mean"), cell.get("low"), cell.get("high")
+    if "median" in cell or not (theirs and low and high) or cell.get("published sd"):
+        return None
+    digits = f"{float(theirs):.6g}".partition(".")[2]
+    half = 0.5 * 10 ** -len(digits)
+    return not float(low) - half <= float(theirs) <= float(high) + half
+
+
+def judged(cell):
+    """(how the published number and ours are held against each other, are they apart); ("", False): they cannot be."""
     z, p = cell.get("z"), cell.get("p of the shares")
-    return bool(z and abs(float(z)) >= far or p and float(p) < 0.05)
+    if z:
+        return "z", abs(float(z)) >= FAR
+    if p:
+        return "p", float(p) < 0.05
+    return ("", False) if outside(cell) is None else ("interval", outside(cell))

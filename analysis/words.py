@@ -89,7 +89,7 @@ def number(text, unit="", signed=False):
 def p_value(text):
     if not text:
         return "–"
-    return f"{float(text):.3f}" if float(text) >= 0.001 else f"{float(text):.1e}"
+    return f"{float(text):.3f}" if float(text) >= 0.001 else f"{float(text):.1e}" if float(text) else "0"
 
 
 def interval(low, high, unit="", signed=False):
