@@ -59,6 +59,7 @@ typedef struct gs_loss {
     int rank;
     gs_process process; /* pid 0: it never said who it is */
     char reason[128];   /* "its process is gone", ... */
+    bool excused;       /* this rank was away for so long that the others had to take it for lost, and to leave */
     const int64_t *jobs; /* (count): without a result, in the order in which the worker does them; the first one was probably at work */
     int count;
 } gs_loss;

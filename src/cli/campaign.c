@@ -182,7 +182,7 @@ static void accept_result(void *context, const char *result, size_t length, int 
         gs_error(&e, "%.*s", (int)(length - sizeof head), result + sizeof head);
         stop_for_storage(c, e.text);
     }
-    if (head.outcome != GS_RUN_RECORDED || c->broken)
+    if (head.outcome != GS_RUN_RECORDED || c->broken || c->ousted)
         return;
     if (gs_journal_add(c->journal, result + sizeof head, length - sizeof head, &e))
         stop_for_storage(c, e.text);
@@ -213,7 +213,7 @@ static void quarantine(gs_campaign *c, int run, const gs_loss *loss)
     gs_record_free(&r);
 }
 
-/* When the job itself is being ended, its workers' ends are nobody's fault. */
+/* When the job itself is being ended, or the master was away, its workers' ends are nobody's fault. */
 static void lost_worker(void *context, const gs_loss *loss)
 {
     gs_campaign *c = context;
@@ -224,7 +224,7 @@ static void lost_worker(void *context, const gs_loss *loss)
             loss->count ? ", which goes to another worker" : "");
     for (int i = loss->count - 1; i >= 0; i--) {
         int run = (int)loss->jobs[i];
-        if (i || stops(c)) gs_queue_return(c->queue, run);
+        if (i || loss->excused || stops(c)) gs_queue_return(c->queue, run);
         else if (gs_queue_blame(c->queue, run)) quarantine(c, run, loss);
     }
     c->progress.workers -= c->progress.workers > 1;

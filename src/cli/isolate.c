@@ -19,13 +19,14 @@ enum { LOOK_MS = 20, BLOCK = 1 << 16 };
 
 static void count_steps(void *shared) { atomic_store((atomic_uint_fast64_t *)shared, gs_stop_polls()); }
 
-static _Noreturn void be_child(int out, atomic_uint_fast64_t *steps, void *context, const char *job, size_t length)
+static _Noreturn void be_child(pid_t parent, int out, atomic_uint_fast64_t *steps, void *context, const char *job, size_t length)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     sigset_t none;
     gs_bytes result = {0};
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1); /* it died before that */
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
     gs_die_hook(NULL);
     gs_stop_hold(false);
@@ -85,9 +86,9 @@ void gs_job_isolate(void *context, const char *job, size_t length, gs_bytes *res
     int ends[2];
     atomic_uint_fast64_t *steps = mmap(NULL, sizeof *steps, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (steps == MAP_FAILED || pipe(ends)) gs_die("no process for a run: %s", strerror(errno));
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (child < 0) gs_die("no process for a run: %s", strerror(errno));
-    if (child == 0) be_child(ends[1], steps, context, job, length);
+    if (child == 0) be_child(parent, ends[1], steps, context, job, length);
     close(ends[1]);
     gs_buf got = {0};
     listen_to(child, ends[0], steps, &got);

@@ -70,11 +70,11 @@ typedef struct watch {
     pid_t mpirun;
     const char *status; /* the file of GS_MPI_STATUS_VARIABLE */
     int asked;          /* signals so far */
-    double began_s;
+    double began_s, start_s; /* start_s: for the ranks to find each other */
     double over_s;      /* since when there is nothing to wait for; 0: there is */
 } watch;
 
-static const double START_S = 90;             /* for the ranks to find each other */
+static const double START_S = 90, RANK_S = 1; /* for the ranks to find each other, and for each of them more */
 static const double TERM_S = 10, KILL_S = 15; /* for mpirun to end after the master */
 
 /* INT and TERM become USR1, which mpirun hands on to every rank at once; after the second one the ranks end themselves, so that
@@ -91,7 +91,7 @@ static void hurry(watch *w)
 {
     gs_mpi_status s = gs_mpi_status_read(w->status);
     double now = gs_clock_s();
-    if (!s.ended && !s.started && (s.broken || now - w->began_s > START_S)) kill(w->mpirun, SIGKILL);
+    if (!s.ended && !s.started && (s.broken || now - w->began_s > w->start_s)) kill(w->mpirun, SIGKILL);
     if ((s.ended || s.broken) && !w->over_s) w->over_s = now;
     if (w->over_s && now - w->over_s > KILL_S) kill(w->mpirun, SIGKILL);
     else if (w->over_s && now - w->over_s > TERM_S) kill(w->mpirun, SIGTERM);
@@ -152,7 +152,7 @@ int gs_launch(int ranks, char **argv, bool recover)
     if (child == 0)
         become_mpirun(ranks, argv, recover, &before);
     if (child > 0)
-        code = wait_for(&(watch){.mpirun = child, .status = status, .began_s = gs_clock_s()}, &waited);
+        code = wait_for(&(watch){child, status, .began_s = gs_clock_s(), .start_s = START_S + RANK_S * ranks}, &waited);
     else
         gs_cli_error("mpirun could not be started: %s.", strerror(errno));
     unlink(status);

@@ -45,10 +45,11 @@ typedef struct master {
     bool waits;    /* no job for an idle worker until something comes back */
     gs_stop stop;
     double next_tick_s, next_look_s, looked_s, patience_s;
+    double excuse_s; /* until then workers may be gone because this rank was */
 } master;
 
 enum { TICK_MS = 50, QUEUE_LEAST = 16, QUEUE_MOST = 2048, QUEUES_MOST = 1 << 18, BATCH_BYTES = 1 << 20 };
-static const double QUEUE_S = 0.5, NOW_S = 3; /* NOW_S: to hand in what is finished */
+static const double QUEUE_S = 0.5, NOW_S = 3, EXCUSE_S = 10; /* NOW_S: to hand in what is finished; EXCUSE_S: for a worker to leave */
 
 static bool is_in(const seat *s) { return !s->gone && !s->lost; }
 
@@ -198,6 +199,7 @@ static void lose(master *m, int rank, const char *reason)
 {
     seat *s = &m->seats[rank];
     gs_loss loss = {.rank = rank, .process = s->beat.process, .jobs = s->jobs + s->first, .count = s->queued};
+    loss.excused = !s->beat.stuck && m->looked_s < m->excuse_s;
     snprintf(loss.reason, sizeof loss.reason, "%s", reason);
     s->lost = true;
     m->left--;
@@ -256,6 +258,7 @@ static void look_around(master *m)
 {
     double now = gs_clock_s();
     if (m->protection->off || now < m->next_look_s) return;
+    if (now - m->looked_s > m->protection->lost_s) m->excuse_s = now + m->protection->lost_s + EXCUSE_S; /* stopped, or its disk hung */
     double passed_s = gs_elapsed_s(&m->looked_s);
     for (int rank = 1; rank < m->size; rank++)
         if (is_in(&m->seats[rank])) judge(m, rank, passed_s);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,15 @@ int gs_lock_check(const char *dir, int shard, gs_err *e)
     return judge_other(dir, shard, &c, e) || judge_others(dir, shard, &c, e) ? -1 : 0;
 }
 
+/* The lock may be gone with its folder. */
+static bool has_folder(const gs_lock *l)
+{
+    char *copy = gs_text("%s", l->path);
+    bool there = access(dirname(copy), F_OK) == 0;
+    free(copy);
+    return there;
+}
+
 int gs_lock_refresh(gs_lock *l, gs_err *e)
 {
     struct stat s;
@@ -189,7 +199,8 @@ int gs_lock_refresh(gs_lock *l, gs_err *e)
     bool ours = fd >= 0 && !fstat(fd, &s) && s.st_ino == l->inode && s.st_dev == l->device && read_owner(l->path, &now) > 0 &&
                 now.pid == l->self.pid && now.start == l->self.start && !strcmp(now.host, l->self.host);
     int why = errno, failed = 0;
-    if (fd < 0 && why != ENOENT) failed = gs_error(e, "%s: cannot refresh the lock: %s", l->path, strerror(why));
+    if (fd < 0 && (why != ENOENT || !has_folder(l)))
+        failed = gs_error(e, "%s: cannot refresh the lock: %s%s", l->path, strerror(why), gs_disk_advice(why));
     else if (!ours) failed = gs_error(e, "%s: another process took this folder over", l->path);
     else if (futimens(fd, NULL)) failed = gs_error(e, "%s: cannot refresh the lock: %s", l->path, strerror(errno));
     if (fd >= 0) close(fd);

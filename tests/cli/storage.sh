@@ -69,7 +69,7 @@ vanishes() {
     mv "gone$1" "away$1"
     wait $pid
     got=$?
-    [ "$got" = 75 ] && [ ! -e "gone$1" ] && says err.txt 'gone' && mv "away$1" "gone$1" && sound "gone$1" && return 0
+    [ "$got" = 75 ] && [ ! -e "gone$1" ] && says err.txt 'The folder is gone' && mv "away$1" "gone$1" && sound "gone$1" && return 0
     echo "exit code $got"
     cat out.txt err.txt
     ls "gone$1"

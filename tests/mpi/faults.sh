@@ -94,6 +94,12 @@ master_killed() {
     start master && kill -KILL "$(pid_of 0 master.ranks)" && ends master 1 && says master.err 'before the master did' &&
         [ -e master/RESUMABLE ] && completes master && complete master
 }
+# Stopped for longer than its workers wait for an answer, so that they leave: no fault of their runs.
+master_stopped() {
+    start away --lost-after 3 && master=$(pid_of 0 away.ranks) && kill -STOP "$master" && until_ok alone away.ranks && kill -CONT "$master" &&
+        ends away 75 0 && says away.err 'no answer from the master' && [ ! -e away/losses.txt ] && completes away && complete away
+}
+alone() { for one in $(sed -n 's/^[1-9][0-9]* //p' "$1"); do lives "$one" && return 1; done; return 0; }
 # A stopped worker does not survive its mpirun either.
 mpirun_killed() {
     start mpirun && kill -STOP "$(pid_of 1 mpirun.ranks)" && kill -KILL "$(pid_of mpirun mpirun.ranks)" && ends mpirun 1 &&
@@ -108,5 +114,6 @@ if may_trace >trace.log 2>&1; then ok 'a run that hangs' stuck; else echo "# no 
 ok 'kill -9 of a worker that begins' newborn
 [ "$ranks" = 2 ] || ok 'a worker under plain mpirun that is lost and wakes up' wakes_up
 ok 'kill -9 of the master' master_killed
+ok 'a master that is away for longer than its workers wait' master_stopped
 ok 'kill -9 of mpirun' mpirun_killed
 finish
