@@ -187,6 +187,13 @@ static int close_desk(desk *d, const gs_session *s)
     return failed;
 }
 
+/* What the disk is to blame for, the same command does when that is mended. */
+static int tell_failure(const gs_err *e)
+{
+    gs_cli_error("analysis: %s", e->text);
+    return e->system ? GS_EXIT_STOPPED : GS_EXIT_INPUT;
+}
+
 int gs_analysis_run(const gs_session *s, const char *dir, const gs_analysis_options *o)
 {
     desk d = {.dir = dir, .everyone = o->again};
@@ -196,7 +203,7 @@ int gs_analysis_run(const gs_session *s, const char *dir, const gs_analysis_opti
     gs_watchdog_end();
     if (!gs_mpi_agree(d.failed)) d.failed = gs_spectra_run(s, dir, &d.e);
     if (s && !d.failed) d.failed = close_desk(&d, s);
-    int code = gs_mpi_agree(s && d.failed ? gs_cli_error("analysis: %s", d.e.text) : GS_EXIT_FINE);
+    int code = gs_mpi_agree(s && d.failed ? tell_failure(&d.e) : GS_EXIT_FINE);
     if (s && !code && !o->quiet) printf("\n%s\n%s/analysis/ has everything.\n", d.screen.text ? d.screen.text : "", dir);
     gs_buf_free(&d.screen);
     gs_analysis_free(d.specs, d.specs ? d.count : 0);

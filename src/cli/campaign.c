@@ -32,8 +32,7 @@ static const double REFRESH_S = 10, MARGIN_S = 30, MARGIN_SHARE = 0.1, BLAME_S =
 
 int gs_run_shard(const gs_run_options *o) { return o->shards ? o->shard : GS_WHOLE; }
 
-/* DIR/RESUMABLE, for scripts: while it is there, the same command has something to do, however the last one ended. */
-static void set_marker(const gs_run_options *o, bool there)
+void gs_run_marker(const gs_run_options *o, bool there)
 {
     static const char text[] = "The same command goes on.\n";
     gs_err e;
@@ -87,7 +86,7 @@ int gs_campaign_open(const gs_run_options *o, gs_session *s, gs_campaign **out)
         gs_campaign_close(out);
         return gs_cli_error("%s", e.text);
     }
-    if (s->plan->todo) set_marker(o, true);
+    if (s->plan->todo) gs_run_marker(o, true);
     if (gs_plan_too_large(s->plan, s->spec))
         fprintf(stderr, "gridshift: %d runs need more than budget.bytes (%lld) and will be recorded as failed\n",
                 gs_plan_too_large(s->plan, s->spec), (long long)gs_spec_bytes(s->spec));
@@ -348,14 +347,14 @@ int gs_campaign_report(gs_campaign *c)
     }
     if (s->plan->todo) return report_left(o, s->plan->todo, gs_plan_total(s->plan));
     if (o->shards) {
-        set_marker(o, false);
+        gs_run_marker(o, false);
         if (!o->quiet)
             printf("shard %d of %d is done: %d runs. When all are, `gridshift tables %s` writes the tables.\n", o->shard, o->shards,
                    gs_plan_total(s->plan), o->dir);
         return report_failures(s);
     }
     int code = gs_session_tables(s, o->dir, o->partial, &screen, &e) ? tables_failed(c, &e) : GS_EXIT_FINE;
-    if (code != GS_EXIT_STOPPED) set_marker(o, false);
+    if (code != GS_EXIT_STOPPED) gs_run_marker(o, false);
     if (!code && !o->quiet)
         printf("%s\n%s/tables/ and %s/results.csv have everything.\n", screen.text ? screen.text : "", o->dir, o->dir);
     fflush(stdout);

@@ -176,6 +176,8 @@ static int analyze(int code, const gs_run_options *o, const gs_session *s)
     if (!gs_mpi_agree(first && !o->shards && gs_analysis_wanted(s, o->dir, false))) return code;
     const gs_analysis_options options = {GS_ANALYSIS_LIMIT_S, o->quiet, false};
     int analysis = gs_analysis_run(first ? s : NULL, first ? o->dir : NULL, &options);
+    if (analysis == GS_EXIT_STOPPED && first) gs_run_marker(o, true);
+    if (analysis == GS_EXIT_STOPPED) return analysis;
     return code ? code : analysis;
 }
 

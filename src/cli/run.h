@@ -125,6 +125,8 @@ extern const gs_protection gs_protection_default;
 
 typedef struct gs_campaign gs_campaign;
 int gs_run_shard(const gs_run_options *o); /* or GS_WHOLE */
+/* DIR/RESUMABLE, for scripts: while it is there, the same command has something to do, however the last one ended. */
+void gs_run_marker(const gs_run_options *o, bool there);
 /* A folder holds one sweep. An edited file of the same name continues it. A file without `name:` takes its file's name,
  * which spec.yaml has lost. -> -1: the folder holds another sweep. */
 int gs_run_check_folder(const char *dir, const gs_spec *spec, gs_err *e);

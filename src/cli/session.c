@@ -32,14 +32,16 @@ static int read_sets(const char *dir, gs_sets *out, gs_err *e)
 int gs_session_read_folder(gs_session *s, const char *dir, gs_err *e)
 {
     gs_sets sets = {0};
+    gs_err why;
     char *path = gs_text("%s/spec.yaml", dir);
     int code = 0;
     if (access(path, F_OK))
         code = gs_error(e, "%s: there is no spec.yaml, so this is no folder of `gridshift run`. Give the folder that `run -o` wrote.", dir);
-    if (!code && !read_sets(dir, &sets, e))
-        code = gs_session_read(s, path, &sets, true, e); /* `run` accepted it */
-    else
-        code = -1;
+    if (!code) code = read_sets(dir, &sets, e);
+    if (!code && gs_session_read(s, path, &sets, true, &why)) { /* which `run` accepted */
+        bool by_set = !strncmp(why.text, "--set ", strlen("--set "));
+        code = gs_error(e, "%s%s%s", by_set ? dir : "", by_set ? "/set.txt: " : "", why.text);
+    }
     free(path);
     gs_sets_free(&sets);
     return code;

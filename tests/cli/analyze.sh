@@ -34,6 +34,11 @@ again() {
         says out.txt 'np0/analysis/ has everything.' && says out.txt 'After blocks.0.ffn' && lines np0/analysis/similarity.csv 307
 }
 once() { code 0 "$gridshift" run --np 0 -o np0 features.yaml && lines np0/journal.jsonl 36 && ! grep -q analysis out.txt; }
+# What cannot be written is a stop that the same command goes on from, as it is for the tables.
+in_the_way() {
+    rm -r np0/analysis && : >np0/analysis && code 75 "$gridshift" run --np "$1" -o np0 features.yaml && says err.txt 'analysis: ' && [ -e np0/RESUMABLE ] &&
+        rm np0/analysis && code 0 "$gridshift" run --np 0 -o np0 features.yaml && [ -e np0/analysis/map.md ] && [ ! -e np0/RESUMABLE ] && once
+}
 worker_ranks() { code 0 "$gridshift" run --np 3 -o np3 features.yaml && same np0 np3 && same_map np3 && diff -r np0/runs np3/runs; }
 by_ranks() { rm -rf np3/analysis && code 0 "$gridshift" analyze --np "$1" np3 && same_map np3 && says out.txt 'np3/analysis/ has everything.'; }
 launched() { rm -rf np3/analysis && code 0 mpirun -n "$1" "$gridshift" analyze np3 && same_map np3; }
@@ -101,6 +106,7 @@ ok 'without features there is no map' plain
 ok 'analyze says how to get features' refused_without
 ok 'done runs that lack features run again, and the map follows' again
 ok 'nothing is done twice' once
+ok 'a file where the analysis goes: exit 75, and again' in_the_way 0
 ok 'the map with workers, and the same features' worker_ranks
 for ranks in 1 2 3 4; do
     ok "analyze --np $ranks" by_ranks $ranks
