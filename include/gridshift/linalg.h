@@ -14,7 +14,23 @@ typedef enum gs_gemm_op {
     GS_TN  /* C(M,N) = A(K,M)^T B(K,N):  dW = dy^T x */
 } gs_gemm_op;
 
-
+/* What happens to the elements of a product C once their sums are done, tile by tile while they are in the level-1 cache: the parts of a
+ * feed-forward block between its matrices. All arrays have a row for each of the product's. A kind is a function and a row of the table
+ * in src/linalg/kernels_epilogue.c. */
+typedef enum gs_epilogue_kind {
+    GS_EPILOGUE_ACTIVATE,  /* C(M,H) = u -> C = act(u) mask, d = act'(u) */
+    GS_EPILOGUE_GATE,      /* C(M,2H) = g, v, which stay -> gate = act(g), d = act'(g), h = gate v mask */
+    GS_EPILOGUE_SLOPE,     /* C(M,H) = dh -> du = dh mask d */
+    GS_EPILOGUE_GATE_SLOPE /* C(M,H) = dh, in rows of 2 H -> C(M,2H) = dg, dv: dh mask v d, dh mask gate */
+} gs_epilogue_kind;
+typedef struct gs_epilogue {
+    gs_epilogue_kind kind;
+    int act, width;        /* GS_ACT_...; H */
+    const float *mask;     /* (M,H): factors of dropout; NULL: 1 */
+    float *d;              /* (M,H); forward NULL: not wanted */
+    float *gate, *h;       /* (M,H) */
+    const float *up;       /* v, in rows of 2 H */
+} gs_epilogue;
 
 typedef struct gs_adamw {
     float clip, beta1, beta2, eps;
@@ -44,19 +60,20 @@ typedef struct gs_pairs {
 /* One instruction set's kernels. All arrays may be unaligned; n may be any number >= 0. */
 typedef struct gs_kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
-    /* bias (N) or NULL starts each row; add: C is added to (bias must be NULL then). */
+    /* bias (N) or NULL starts each row; add: C is added to (bias must be NULL then). end: NULL, or what follows. */
     void (*gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
-                 const float *bias, bool add);
+                 const float *bias, bool add, const gs_epilogue *end);
     /* B (N,K) of y = x B^T, which many products share, into gs_packed_size floats. */
     void (*pack)(int N, int K, const float *B, int ldb, float *packed);
-    void (*gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add);
+    void (*gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add,
+                        const gs_epilogue *end);
+    /* The same for a product that is done: its M rows and N columns from `row` and `column` on, at C. */
+    void (*epilogue)(const gs_epilogue *e, int row, int column, int M, int N, float *C, int ldc);
     /* The largest errors over all float32 (test linalg with GRIDSHIFT_EXHAUSTIVE=1). */
     void (*exp)(size_t n, const float *x, float *y);     /* at most 1.07 ulp off, 0 below -87.3; x <= 88 */
     void (*erf)(size_t n, const float *x, float *y);     /* at most 1.91 ulp off */
     void (*sigmoid)(size_t n, const float *x, float *y); /* at most 2.40 ulp off for x > -87 */
     void (*tanh)(size_t n, const float *x, float *y);    /* at most 1.33 ulp off, for every x */
-    /* kind: GS_ACT_...; h = act(u); d = act'(u) when d is not NULL. d may be u. */
-    void (*activate)(int kind, size_t n, const float *u, float *h, float *d);
     void (*add)(size_t n, const float *x, float *y);                          /* y += x */
     void (*multiply)(size_t n, const float *x, float *y);                     /* y *= x */
     void (*scale_add)(size_t n, float a, const float *x, float *y);           /* y = fma(a, x, y) */

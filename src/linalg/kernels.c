@@ -3,16 +3,7 @@
 #include "kernels.h"
 #include "vec.h"
 
-/* -- element-wise: whole vectors, then a zero-padded rest, so that every element meets the same operations ------------ */
-
-#define EACH(n, BODY)                                                                                            \
-    do {                                                                                                          \
-        size_t i = 0;                                                                                             \
-        for (; i + W <= (n); i += W) { size_t c = W; (void)c; BODY }                                              \
-        if (i < (n)) { size_t c = (n) - i; BODY }                                                                 \
-    } while (0)
-#define IN(p) (c == W ? v_load((p) + i) : v_part((p) + i, c))
-#define OUT(p, value) do { V out_ = (value); if (c == W) v_store((p) + i, out_); else v_store_part((p) + i, out_, c); } while (0)
+/* -- element-wise ------------------------------------------------------------------------------------------------------- */
 
 static void k_exp(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_exp(IN(x)));); }
 static void k_erf(size_t n, const float *x, float *y) { EACH(n, OUT(y, v_erf(IN(x)));); }
@@ -22,80 +13,6 @@ static void k_add(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y) + I
 static void k_multiply(size_t n, const float *x, float *y) { EACH(n, OUT(y, IN(y) * IN(x));); }
 static void k_scale_add(size_t n, float a, const float *x, float *y) { EACH(n, OUT(y, v_fma(v_all(a), IN(x), IN(y)));); }
 static void k_product(size_t n, const float *x, const float *y, float *z) { EACH(n, OUT(z, IN(x) * IN(y));); }
-
-/* gelu = x F(x), F the normal distribution; gelu' = F + x f, f its density. With t = |x|, e = exp(-t^2 / 2), w = 1 / (1 + 0.26 t):
- * F(-t) = e w Q(w), Q interpolated at Chebyshev nodes of t in 0..9.5 (relative error 3e-8). */
-static void gelu(size_t n, const float *u, float *h, float *d)
-{
-    EACH(n, {
-        V x = IN(u);
-        V e = v_exp(v_all(-0.5f) * x * x);
-        V w = 1.0f / v_fma(v_abs(x), v_all(0.26f), v_all(1));
-        V q = v_fma(w, v_all(3.338671103e-02f), v_all(-1.672229618e-01f));
-        q = v_fma(q, w, v_all(2.822089195e-01f));
-        q = v_fma(q, w, v_all(-1.874749064e-01f));
-        q = v_fma(q, w, v_all(1.873788834e-01f));
-        q = v_fma(q, w, v_all(3.912469372e-02f));
-        q = v_fma(q, w, v_all(1.062845737e-01f));
-        q = v_fma(q, w, v_all(1.025232449e-01f));
-        q = v_fma(q, w, v_all(1.037908345e-01f));
-        V tail = e * w * q;
-        V F = v_choose(x < 0, tail, 1.0f - tail);
-        OUT(h, x * F);
-        if (d) OUT(d, v_fma(x * 0x1.988454p-2f, e, F));
-    });
-}
-
-/* silu = x s, s the logistic function; silu' = s (1 + x (1 - s)) */
-static void silu(size_t n, const float *u, float *h, float *d)
-{
-    EACH(n, {
-        V x = IN(u);
-        V s = v_sigmoid(x);
-        OUT(h, x * s);
-        if (d) OUT(d, s * v_fma(x, 1.0f - s, v_all(1)));
-    });
-}
-
-/* x (1 + tanh(u)) / 2 = x s with s = sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3); derivative s + x s (1 - s) 2 u'
- * (Hendrycks & Gimpel 2016). */
-static void gelu_tanh(size_t n, const float *u, float *h, float *d)
-{
-    EACH(n, {
-        V x = IN(u);
-        V square = x * x;
-        V s = v_sigmoid(x * v_fma(square, v_all(0.0713548163f), v_all(1.5957691216f)));
-        OUT(h, x * s);
-        if (d) OUT(d, v_fma(x * s * (1.0f - s), v_fma(square, v_all(0.2140644488f), v_all(1.5957691216f)), s));
-    });
-}
-
-static void relu(size_t n, const float *u, float *h, float *d)
-{
-    EACH(n, {
-        V x = IN(u);
-        VI on = x > 0;
-        OUT(h, v_choose(on, x, v_all(0)));
-        if (d) OUT(d, v_choose(on, v_all(1), v_all(0)));
-    });
-}
-
-static void identity(size_t n, const float *u, float *h, float *d)
-{
-    if (h != u) memcpy(h, u, n * sizeof *h);
-    if (d) EACH(n, OUT(d, v_all(1)););
-}
-
-static void k_activate(int kind, size_t n, const float *u, float *h, float *d)
-{
-    switch (kind) {
-    case GS_ACT_RELU: relu(n, u, h, d); break;
-    case GS_ACT_GELU: gelu(n, u, h, d); break;
-    case GS_ACT_SILU: silu(n, u, h, d); break;
-    case GS_ACT_GELU_TANH: gelu_tanh(n, u, h, d); break;
-    default: identity(n, u, h, d);
-    }
-}
 
 static void k_adamw(size_t n, float *p, const float *g, float *m, float *v, const gs_adamw *a)
 {
@@ -301,7 +218,7 @@ static double k_fma_loop(size_t n)
 #define GS_STRING(x) GS_STRING_(x)
 const gs_kernels GS_SET(gs_kernels) = {
     .isa = GS_STRING(GS_ISA), .gemm = GS_SET(gs_k_gemm), .pack = GS_SET(gs_k_pack), .gemm_packed = GS_SET(gs_k_gemm_packed),
-    .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .tanh = k_tanh, .activate = k_activate,
+    .exp = k_exp, .erf = k_erf, .sigmoid = k_sigmoid, .tanh = k_tanh, .epilogue = GS_SET(gs_k_epilogue),
     .add = k_add, .multiply = k_multiply, .scale_add = k_scale_add, .product = k_product, .dot = k_dot, .square_sum = k_square_sum,
     .column_sums = k_column_sums, .softmax_back = k_softmax_back, .norm = k_norm,
     .norm_back = k_norm_back, .cross_entropy = k_cross_entropy, .attention = GS_SET(gs_k_attention),

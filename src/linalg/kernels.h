@@ -8,10 +8,19 @@
 #define GS_SET(name) GS_PASTE(name, GS_ISA)
 
 void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
-                       const float *bias, bool add);
+                       const float *bias, bool add, const gs_epilogue *end);
 void GS_SET(gs_k_pack)(int N, int K, const float *B, int ldb, float *packed);
 void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
-                              const float *bias, bool add);
+                              const float *bias, bool add, const gs_epilogue *end);
+void GS_SET(gs_k_epilogue)(const gs_epilogue *e, int row, int column, int M, int N, float *C, int ldc);
+/* 32 floats of each of M rows on their way to the cache: they are too far apart for the processor's prefetchers. */
+static inline void gs_k_fetch(const float *x, int M, ptrdiff_t ld)
+{
+    for (int m = 0; m < M; m++, x += ld) {
+        __builtin_prefetch(x, 1, 3);
+        __builtin_prefetch(x + 16, 1, 3);
+    }
+}
 /* C(M,N) = A(M,K) B(K,N), A (K,M) when transposed, without packing: for matrices in the level-1 cache. Rows of B are read up to
  * the next multiple of the vector's width. */
 void GS_SET(gs_k_direct)(bool transposed, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc);

@@ -17,14 +17,23 @@ enum { MC = 144 }; /* rows of the left matrix that stay in the level-2 cache whi
 /* The left matrix as rows x k by two strides, so that its transpose is the same code. */
 typedef struct left { const float *at; ptrdiff_t row, k; } left;
 
+/* Where a product goes. */
+typedef struct target {
+    float *C;               /* at `row` and `column` of the product */
+    int ldc, row, column;
+    const float *bias;      /* at `column`, or NULL */
+    bool add;               /* continue from C */
+    const gs_epilogue *end; /* of the finished elements, or NULL */
+} target;
+
 typedef struct block {
     int K, N;            /* N: columns in use, at most NR */
     const float *panel;  /* (K, at least N rounded up to W), rows `stride` apart */
     ptrdiff_t stride;
-    float *C;
-    int ldc;
-    const float *bias;   /* at the panel's first column, or NULL */
-    bool add;            /* continue from C */
+    target to;
+    const float *next;   /* rows of the next panel, asked for while this one is in use; NULL: there is none */
+    ptrdiff_t next_stride;
+    int ahead, left;     /* rows of it per block of rows; those that are left */
 } block;
 
 /* How the chains of a block begin. WHOLE: all columns of the panel are in use, and it is known how; ANY: neither is known. */
@@ -33,9 +42,9 @@ typedef enum begins { WHOLE_ZERO, WHOLE_BIAS, WHOLE_ADD, ANY } begins;
 static inline __attribute__((always_inline)) V start(const begins how, const block *b, const float *row, int j)
 {
     if (how == WHOLE_ZERO) return v_all(0);
-    if (how == WHOLE_BIAS) return v_load(b->bias + j * W);
+    if (how == WHOLE_BIAS) return v_load(b->to.bias + j * W);
     if (how == WHOLE_ADD) return v_load(row + j * W);
-    const float *from = b->add ? row : b->bias;
+    const float *from = b->to.add ? row : b->to.bias;
     int rest = b->N - j * W;
     return !from || rest <= 0 ? v_all(0) : rest >= W ? v_load(from + j * W) : v_part(from + j * W, (size_t)rest);
 }
@@ -47,24 +56,30 @@ static inline __attribute__((always_inline)) void finish(const begins how, const
     else if (rest > 0) v_store_part(to + j * W, value, (size_t)rest);
 }
 
-/* mr, nv and how are constants at every call, so the accumulators live in registers. */
+/* mr, nv and how are constants at every call, so the accumulators live in registers: once the loops over them are unrolled, which the
+ * compiler does too late by itself. */
+#define EACH_SUM(mr, nv, BODY)                                                                                   \
+    do {                                                                                                          \
+        _Pragma("GCC unroll 12") for (int i = 0; i < (mr); i++)                                                   \
+            _Pragma("GCC unroll 2") for (int j = 0; j < (nv); j++) { BODY }                                       \
+    } while (0)
 static inline __attribute__((always_inline)) void tile(const int mr, const int nv, const begins how, const block *b, left a)
 {
     V acc[MR][NV];
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++) acc[i][j] = start(how, b, b->C + (ptrdiff_t)i * b->ldc, j);
-    const float *panel = b->panel, *at = a.at;
+    EACH_SUM(mr, nv, acc[i][j] = start(how, b, b->to.C + (ptrdiff_t)i * b->to.ldc, j););
+    const float *panel = b->panel, *at[(MR + 2) / 3];
     const ptrdiff_t stride = b->stride, row = a.row, step = a.k;
-    for (int k = b->K; k > 0; k--, panel += stride, at += step) {
+    _Pragma("GCC unroll 4") for (int g = 0; g < (mr + 2) / 3; g++) at[g] = a.at + 3 * g * row;
+    for (int k = b->K; k > 0; k--, panel += stride) {
         V right[NV];
         for (int j = 0; j < nv; j++) right[j] = v_load(panel + j * W);
-        for (int i = 0; i < mr; i++) {
-            V x = v_all(at[i * row]);
-            for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, right[j], acc[i][j]);
+        EACH_SUM(mr, nv, acc[i][j] = v_fma(v_all(at[i / 3][i % 3 * row]), right[j], acc[i][j]););
+        _Pragma("GCC unroll 4") for (int g = 0; g < (mr + 2) / 3; g++) {
+            at[g] += step;
+            __asm__("" : "+r"(at[g])); /* three rows of one pointer: more pointers would not fit the registers */
         }
     }
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++) finish(how, b, b->C + (ptrdiff_t)i * b->ldc, j, acc[i][j]);
+    EACH_SUM(mr, nv, finish(how, b, b->to.C + (ptrdiff_t)i * b->to.ldc, j, acc[i][j]););
 }
 
 #define CASE(m) case m: if (b->N > W) tile(m, NV, ANY, b, a); else tile(m, 1, ANY, b, a); break;
@@ -81,23 +96,46 @@ static void rows(int mr, const block *b, left a)
     }
 }
 
+/* While this block's sums are made: asks for the elements of the next one, which are far apart, and for a part of the next panel. */
+static inline void fetch(block *b, int mr)
+{
+    gs_k_fetch(b->to.C + (ptrdiff_t)MR * b->to.ldc, mr, b->to.ldc);
+    int count = b->ahead < b->left ? b->ahead : b->left;
+    b->left -= count;
+    for (int i = 0; i < count; i++, b->next += b->next_stride) {
+        __builtin_prefetch(b->next, 0, 2);
+        __builtin_prefetch(b->next + 16, 0, 2);
+    }
+}
+
+/* mr rows are done. */
+static inline void go_on(block *b, int mr)
+{
+    target *to = &b->to;
+    if (to->end) GS_SET(gs_k_epilogue)(to->end, to->row, to->column, mr, b->N, to->C, to->ldc);
+    to->C += (ptrdiff_t)mr * to->ldc;
+    to->row += mr;
+}
+
 /* Whole blocks of MR rows in one loop, the rest by its number of rows. */
 static inline __attribute__((always_inline)) void blocks_of(const int nv, const begins how, block *b, int M, left a)
 {
-    for (; M >= MR; M -= MR) {
+    for (; M >= MR; M -= MR, a.at += MR * a.row) {
+        fetch(b, M - MR < MR ? M - MR : MR);
         tile(MR, nv, how, b, a);
-        a.at += MR * a.row;
-        b->C += (ptrdiff_t)MR * b->ldc;
+        go_on(b, MR);
     }
-    if (M) rows(M, b, a);
+    if (!M) return;
+    rows(M, b, a);
+    go_on(b, M);
 }
 
 static void row_blocks(block *b, int M, left a)
 {
     if (b->N <= W) blocks_of(1, ANY, b, M, a);
     else if (b->N < NR) blocks_of(NV, ANY, b, M, a);
-    else if (b->add) blocks_of(NV, WHOLE_ADD, b, M, a);
-    else if (b->bias) blocks_of(NV, WHOLE_BIAS, b, M, a);
+    else if (b->to.add) blocks_of(NV, WHOLE_ADD, b, M, a);
+    else if (b->to.bias) blocks_of(NV, WHOLE_BIAS, b, M, a);
     else blocks_of(NV, WHOLE_ZERO, b, M, a);
 }
 
@@ -127,96 +165,111 @@ static void pack_panel(bool transposed, int K, int N, const float *B, int ldb, f
         for (int k = 0; k < K; k++) panel[(ptrdiff_t)k * NR + j] = B[(ptrdiff_t)j * ldb + k];
 }
 
+/* Rows of the block that begins at k. */
+static int depth(int K, int k) { return K - k < KC ? K - k : KC; }
+
 /* Where the panel of rows k.. and columns n.. begins in a packed matrix: blocks of KC rows, in them panels of NR columns. */
 static size_t panel_at(int N, int K, int k, int n)
 {
-    int depth = K - k < KC ? K - k : KC;
-    return (size_t)k * (size_t)((N + NR - 1) / NR * NR) + (size_t)n * (size_t)depth;
+    return (size_t)k * (size_t)((N + NR - 1) / NR * NR) + (size_t)n * (size_t)depth(K, k);
 }
 
 void GS_SET(gs_k_pack)(int N, int K, const float *B, int ldb, float *packed)
 {
     for (int k = 0; k < K; k += KC)
         for (int n = 0; n < N; n += NR)
-            pack_panel(true, K - k < KC ? K - k : KC, N - n < NR ? N - n : NR, B + (ptrdiff_t)n * ldb + k, ldb,
+            pack_panel(true, depth(K, k), N - n < NR ? N - n : NR, B + (ptrdiff_t)n * ldb + k, ldb,
                        packed + panel_at(N, K, k, n));
 }
 
 /* -- products ---------------------------------------------------------------------------------------------------------- */
 
-static block at_column(block b, int N, int n)
+/* The rows k.. of a product's sums: they start as it does, or go on; the last of them end as it does. */
+static target of_depth(target to, int K, int k)
 {
-    b.N = N - n < NR ? N - n : NR;
-    b.C += n;
-    if (b.bias) b.bias += n;
-    return b;
+    if (k) to.bias = NULL, to.add = true;
+    if (k + KC < K) to.end = NULL;
+    return to;
+}
+
+static target at_rows(target to, int m)
+{
+    to.C += (ptrdiff_t)m * to.ldc;
+    to.row = m;
+    return to;
+}
+
+static block at_column(target to, int K, int N, int n)
+{
+    to.C += n;
+    to.column = n;
+    if (to.bias) to.bias += n;
+    return (block){.K = K, .N = N - n < NR ? N - n : NR, .to = to};
 }
 
 /* One block of K: every panel of columns. A right matrix whose rows run along the columns is read where it is (the prefetchers
  * follow it); a transposed one, and the last columns, whose vectors would read past the end, go through a packed panel. */
-static void columns(gs_gemm_op op, int M, int N, left a, const float *B, int ldb, block b)
+static void columns(gs_gemm_op op, int M, int N, int K, left a, const float *B, int ldb, target to)
 {
     _Alignas(64) float panel[KC * NR];
     for (int n = 0; n < N; n += NR) {
-        block c = at_column(b, N, n);
-        bool direct = op != GS_NT && c.N == NR;
-        c.panel = direct ? B + n : panel;
-        c.stride = direct ? ldb : NR;
-        if (!direct) pack_panel(op == GS_NT, c.K, c.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
-        row_blocks(&c, M, a);
+        block b = at_column(to, K, N, n);
+        bool direct = op != GS_NT && b.N == NR;
+        b.panel = direct ? B + n : panel;
+        b.stride = direct ? ldb : NR;
+        if (n + NR < N && op != GS_NT) b.next = B + n + NR, b.next_stride = ldb, b.left = K, b.ahead = (K * MR + M - 1) / M;
+        if (!direct) pack_panel(op == GS_NT, K, b.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
+        row_blocks(&b, M, a);
     }
 }
 
-static block of_depth(int K, int k, float *C, int ldc, const float *bias, bool add)
-{
-    return (block){.K = K - k < KC ? K - k : KC, .C = C, .ldc = ldc, .bias = k ? NULL : bias, .add = add || k > 0};
-}
-
-static void any_rows(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
-                       const float *bias, bool add)
+static void any_rows(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, target to)
 {
     int k = 0;
     do { /* at least once: K = 0 still writes bias or zeros */
-        block b = of_depth(K, k, C, ldc, bias, add);
         left a = op == GS_TN ? (left){A + (ptrdiff_t)k * lda, 1, lda} : (left){A + k, lda, 1};
-        columns(op, M, N, a, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, b);
+        columns(op, M, N, depth(K, k), a, op == GS_NT ? B + k : B + (ptrdiff_t)k * ldb, ldb, of_depth(to, K, k));
         k += KC;
     } while (k < K);
 }
 
 /* In groups of rows where a panel costs nothing to begin: packing it again would, and a transposed left matrix is read by columns. */
 void GS_SET(gs_k_gemm)(gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
-                       const float *bias, bool add)
+                       const float *bias, bool add, const gs_epilogue *end)
 {
     const int step = op == GS_NN ? MC : M;
+    const target to = {.C = C, .ldc = ldc, .bias = bias, .add = add, .end = end};
     for (int m = 0; m < M; m += step)
-        any_rows(op, M - m < step ? M - m : step, N, K, A + (ptrdiff_t)m * lda, lda, B, ldb, C + (ptrdiff_t)m * ldc, ldc, bias, add);
+        any_rows(op, M - m < step ? M - m : step, N, K, A + (ptrdiff_t)m * lda, lda, B, ldb, at_rows(to, m));
 }
 
-static void packed_rows(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc, const float *bias, bool add)
+static void packed_rows(int M, int N, int K, const float *A, int lda, const float *packed, target to)
 {
     for (int k = 0; k < K; k += KC)
         for (int n = 0; n < N; n += NR) {
-            block b = at_column(of_depth(K, k, C, ldc, bias, add), N, n);
+            block b = at_column(of_depth(to, K, k), depth(K, k), N, n);
             b.panel = packed + panel_at(N, K, k, n);
             b.stride = NR;
+            if (n + NR < N) b.next = b.panel + b.K * NR, b.next_stride = NR, b.left = b.K, b.ahead = (b.K * MR + M - 1) / M;
             row_blocks(&b, M, (left){A + k, lda, 1});
         }
 }
 
 void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
-                              const float *bias, bool add)
+                              const float *bias, bool add, const gs_epilogue *end)
 {
+    const target to = {.C = C, .ldc = ldc, .bias = bias, .add = add, .end = end};
     for (int m = 0; m < M; m += MC)
-        packed_rows(M - m < MC ? M - m : MC, N, K, A + (ptrdiff_t)m * lda, lda, packed, C + (ptrdiff_t)m * ldc, ldc, bias, add);
+        packed_rows(M - m < MC ? M - m : MC, N, K, A + (ptrdiff_t)m * lda, lda, packed, at_rows(to, m));
 }
 
 void GS_SET(gs_k_direct)(bool transposed, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc)
 {
     left a = transposed ? (left){A, 1, lda} : (left){A, lda, 1};
     for (int n = 0; n < N; n += NR) {
-        block b = at_column((block){.K = K, .C = C, .ldc = ldc, .stride = ldb}, N, n);
+        block b = at_column((target){.C = C, .ldc = ldc}, K, N, n);
         b.panel = B + n;
+        b.stride = ldb;
         row_blocks(&b, M, a);
     }
 }

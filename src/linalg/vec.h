@@ -62,7 +62,25 @@ static inline void v_store_part(float *p, V v, size_t n) { _mm256_maskstore_ps(p
 static inline V v_part(const float *p, size_t n) { V v = {0}; memcpy(&v, p, n * 4); return v; }
 static inline void v_store_part(float *p, V v, size_t n) { memcpy(p, &v, n * 4); }
 #endif
+
+/* BODY over n elements: whole vectors, then a zero-padded rest, so that every element meets the same operations. */
+#define EACH(n, BODY)                                                                                            \
+    do {                                                                                                          \
+        size_t i = 0;                                                                                             \
+        for (; i + W <= (n); i += W) { size_t c = W; (void)c; BODY }                                              \
+        if (i < (n)) { size_t c = (n) - i; BODY }                                                                 \
+    } while (0)
+#define IN(p) (c == W ? v_load((p) + i) : v_part((p) + i, c))
+#define OUT(p, value) do { V out_ = (value); if (c == W) v_store((p) + i, out_); else v_store_part((p) + i, out_, c); } while (0)
+
+#if defined(GS_ISA_avx512)
+static inline V v_choose(VI mask, V yes, V no)
+{
+    return (V)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)no, (__m512)yes);
+}
+#else
 static inline V v_choose(VI mask, V yes, V no) { return (V)((mask & (VI)yes) | (~mask & (VI)no)); }
+#endif
 static inline V v_abs(V x) { return (V)((VI)x & 0x7fffffff); }
 
 /* Four floats, on every instruction set. */
@@ -90,14 +108,11 @@ static inline void v4_turn(V4 r[4])
     r[2] = __builtin_shufflevector(AB, CD, 0, 1, 4, 5), r[3] = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
 }
 
-/* exp: x = n ln2 + r, Taylor to r^7 (|r| <= 0.35: below 2e-9 relative), scaled by 2^n in two halves. */
+/* exp: x = n ln2 + r, Taylor to r^7 (|r| <= 0.35: below 2e-9 relative), times 2^n: a normal number for x from -87.3 to 88. */
 static inline V v_exp(V x)
 {
-    const V magic = v_all(0x1.8p23f);
-    VI tiny = x < -87.3f;
-    x = v_choose(tiny, v_all(-87.0f), x);
+    const V magic = v_all(0x1.8p23f); /* its last bits are 0, so that t << 23 is n << 23 */
     V t = v_fma(x, v_all(0x1.715476p+0f), magic);
-    VI n = (VI)t - (VI)magic;
     V k = t - magic;
     V r = v_fma(k, v_all(-0x1.62e400p-1f), x);
     r = v_fma(k, v_all(-0x1.7f7d1cp-20f), r);
@@ -108,9 +123,7 @@ static inline V v_exp(V x)
     p = v_fma(p, r, v_all(1.0f / 6));
     p = v_fma(p, r, v_all(0.5f));
     p = v_fma(p * r, r, r) + 1.0f;
-    VI half = n >> 1;
-    p = p * (V)((half + 127) << 23) * (V)((n - half + 127) << 23);
-    return v_choose(tiny, v_all(0), p);
+    return v_choose(x < -87.3f, v_all(0), p * (V)(((VI)t + 127) << 23));
 }
 
 /* erf: a + a P(a^2) up to 1; 1 - exp(Q(|a| - 2.5)) up to 4; 1 above. P and Q interpolate at Chebyshev nodes. */

@@ -15,11 +15,10 @@ static void declare(gs_layout *l, const char *at, int D, int width)
 static void forward(const gs_block_use *u, float *y)
 {
     const gs_model *m = u->m;
-    int H = m->d.width, act = (int)gs_int(&m->config, GS_FFN_ACTIVATION);
-    size_t n = (size_t)u->rows * (size_t)H;
-    gs_linear(m, &u->up, u->rows, u->x, u->a.h, H);
-    m->kernels->activate(act, n, u->a.h, u->a.h, u->train ? u->a.d : NULL);
-    if (u->mask) m->kernels->multiply(n, u->mask, u->a.h);
+    int H = m->d.width;
+    gs_epilogue end = {.kind = GS_EPILOGUE_ACTIVATE, .act = (int)gs_int(&m->config, GS_FFN_ACTIVATION), .width = H, .mask = u->mask,
+                       .d = u->train ? u->a.d : NULL};
+    gs_linear_then(m, &u->up, u->rows, u->x, u->a.h, H, &end);
     gs_linear(m, &u->down, u->rows, u->a.h, y, u->down.out);
 }
 
@@ -27,11 +26,9 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
 {
     const gs_model *m = u->m;
     int H = m->d.width;
-    size_t n = (size_t)u->rows * (size_t)H;
-    gs_linear_back(m, &u->down, u->rows, dy, u->down.out, u->dh, false);
+    gs_epilogue end = {.kind = GS_EPILOGUE_SLOPE, .width = H, .mask = u->mask, .d = u->a.d};
+    gs_linear_back_then(m, &u->down, u->rows, dy, u->down.out, u->dh, H, &end);
     gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
-    if (u->mask) m->kernels->multiply(n, u->mask, u->dh);
-    m->kernels->multiply(n, u->a.d, u->dh);
     gs_linear_grad(m, &u->up, u->rows, u->dh, H, u->x);
     gs_linear_back(m, &u->up, u->rows, u->dh, H, dx, true);
 }

@@ -108,7 +108,8 @@ gs_product gs_product_of(const gs_model *m, int tensor, int bias)
 void gs_gemm(const gs_model *m, gs_gemm_op op, int M, int N, int K, const float *A, int lda, const float *B, int ldb, float *C, int ldc,
              bool add)
 {
-    (by_blas(m) ? gs_gemm_blas : m->kernels->gemm)(op, M, N, K, A, lda, B, ldb, C, ldc, NULL, add);
+    if (by_blas(m)) gs_gemm_blas(op, M, N, K, A, lda, B, ldb, C, ldc, NULL, add);
+    else m->kernels->gemm(op, M, N, K, A, lda, B, ldb, C, ldc, NULL, add, NULL);
 }
 
 /* One row of the base for all rows (a task's last token is often the same) is a bias. */
@@ -119,14 +120,29 @@ static bool one_base(const gs_product *w, int rows)
     return rows > 0;
 }
 
-void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy)
+void gs_linear_then(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy, const gs_epilogue *end)
 {
     bool one = w->base && one_base(w, rows), add = w->base && !one;
     const float *bias = one ? w->base + (ptrdiff_t)w->row[0] * w->out : w->bias;
     for (int i = 0; add && i < rows; i++)
         memcpy(y + (ptrdiff_t)i * ldy, w->base + (ptrdiff_t)w->row[i] * w->out, (size_t)w->out * sizeof *y);
     if (by_blas(m)) gs_gemm_blas(GS_NT, rows, w->out, w->in, x, w->in, w->w, w->in, y, ldy, bias, add);
-    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, bias, add);
+    else m->kernels->gemm_packed(rows, w->out, w->in, x, w->in, w->packed, y, ldy, bias, add, end);
+    if (by_blas(m) && end) m->kernels->epilogue(end, 0, 0, rows, w->out, y, ldy);
+}
+
+void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy)
+{
+    gs_linear_then(m, w, rows, x, y, ldy, NULL);
+}
+
+void gs_linear_back_then(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, int ldx,
+                         const gs_epilogue *end)
+{
+    if (by_blas(m)) {
+        gs_gemm_blas(GS_NN, rows, w->in, w->out, dy, ldy, w->w, w->in, dx, ldx, NULL, false);
+        m->kernels->epilogue(end, 0, 0, rows, w->in, dx, ldx);
+    } else m->kernels->gemm(GS_NN, rows, w->in, w->out, dy, ldy, w->w, w->in, dx, ldx, NULL, false, end);
 }
 
 void gs_linear_back(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, bool add)

@@ -254,6 +254,10 @@ static inline void gs_fetch(const float *x, size_t count)
  * are ldy apart, those of x and dx `in`. By the config's `gemm`. */
 void gs_linear(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy);
 void gs_linear_back(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, bool add);
+/* The first and, not added, the second with what follows on the finished elements; rows of dx ldx apart. */
+void gs_linear_then(const gs_model *m, const gs_product *w, int rows, const float *x, float *y, int ldy, const gs_epilogue *end);
+void gs_linear_back_then(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, float *dx, int ldx,
+                         const gs_epilogue *end);
 void gs_linear_grad(const gs_model *m, const gs_product *w, int rows, const float *dy, int ldy, const float *x);
 /* The product that begins at a tensor; bias: the tensor of its bias, or -1. */
 gs_product gs_product_of(const gs_model *m, int tensor, int bias);

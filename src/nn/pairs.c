@@ -148,7 +148,7 @@ static void fill_scores(gs_pass *p)
         s = next_span(p, s.first);
         for (int h = 0; h < N; h++)
             m->kernels->gemm_packed(s.count, t->rows, K, t->qkv + (ptrdiff_t)s.first * 3 * D + h * K, 3 * D, t->packed + (size_t)h * packed,
-                                    t->block + h * ld, t->rows, NULL, false);
+                                    t->block + h * ld, t->rows, NULL, false, NULL);
         for (int i = 0; i < s.count; i++)
             interleave(N, s.keys, scale_of(m), t->block + (ptrdiff_t)i * t->rows, ld, scores_of(p, t->scores, s.first + i));
     }

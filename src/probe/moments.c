@@ -22,7 +22,7 @@ static void covariance(const gs_kernels *k, int rows, int n, const float *x, con
         int count = rows - first < BLOCK ? rows - first : BLOCK;
         for (int r = 0; r < count; r++)
             for (size_t j = 0; j < N; j++) centred[(size_t)r * N + j] = (float)((double)x[(size_t)(first + r) * N + j] - mean[j]);
-        k->gemm(GS_TN, n, n, count, centred, n, centred, n, product, n, NULL, false);
+        k->gemm(GS_TN, n, n, count, centred, n, centred, n, product, n, NULL, false, NULL);
         for (size_t i = 0; i < N * N; i++) out[i] += (double)product[i];
     }
     for (size_t i = 0; i < N * N; i++) out[i] /= rows;

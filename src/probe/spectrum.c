@@ -164,7 +164,7 @@ double *gs_explained(const gs_scene *s, int p, int n, const float *x)
     double *fve = gs_alloc((size_t)K * N, sizeof *fve), *variance = gs_alloc(N, sizeof *variance), *sum = gs_alloc(N, sizeof *sum);
     centre(P * P, N, x, centred, variance);
     for (size_t a = 0; a < P; a++)
-        s->m->kernels->gemm(GS_NN, rows, n, p, b, p, centred + a * P * N, n, y + a * (size_t)rows * N, n, NULL, false);
+        s->m->kernels->gemm(GS_NN, rows, n, p, b, p, centred + a * P * N, n, y + a * (size_t)rows * N, n, NULL, false, NULL);
     for (int k = 1; k <= K; k++) {
         const int of[3] = {0, 2 * k - 1, 2 * k};
         double *power = fve + (size_t)(k - 1) * N;

@@ -47,13 +47,13 @@ static void one_gemm(gs_gemm_op op, int M, int N, int K, bool add, bool with_bia
     for (int i = 0; i < M * N; i++) assert_true(fabsf(blas[i] - want[i]) < 1e-4f * (1 + sqrtf((float)K)));
     for (int s = 0; s < set_count; s++) {
         float *got = noise((size_t)M * N, 4);
-        sets[s]->gemm(op, M, N, K, A, lda, B, ldb, got, N, with_bias ? bias : NULL, add);
+        sets[s]->gemm(op, M, N, K, A, lda, B, ldb, got, N, with_bias ? bias : NULL, add, NULL);
         assert_memory_equal(got, want, (size_t)M * N * sizeof *got);
         free(got);
         if (op != GS_NT || !K) continue;
         float *packed = noise(gs_packed_size(N, K), 5), *again = noise((size_t)M * N, 4);
         sets[s]->pack(N, K, B, ldb, packed);
-        sets[s]->gemm_packed(M, N, K, A, lda, packed, again, N, with_bias ? bias : NULL, add);
+        sets[s]->gemm_packed(M, N, K, A, lda, packed, again, N, with_bias ? bias : NULL, add, NULL);
         assert_memory_equal(again, want, (size_t)M * N * sizeof *again);
         free(packed), free(again);
     }
@@ -70,6 +70,100 @@ static void gemm_is_the_reference_bit_for_bit(void **state)
             one_gemm((gs_gemm_op)op, shapes[i][0], shapes[i][1], shapes[i][2], true, false);
             one_gemm((gs_gemm_op)op, shapes[i][0], shapes[i][1], shapes[i][2], false, true);
         }
+}
+
+/* h = act(x), d = act'(x) */
+static void activate(const gs_kernels *k, int act, int n, const float *x, float *h, float *d)
+{
+    const gs_epilogue e = {.kind = GS_EPILOGUE_ACTIVATE, .act = act, .width = n, .d = d};
+    memcpy(h, x, (size_t)n * sizeof *h);
+    k->epilogue(&e, 0, 0, 1, n, h, n);
+}
+
+/* The plain twins of the epilogues, over the rows of a product that is done. */
+static void plain_gates(const gs_epilogue *e, int M, const float *C)
+{
+    for (int m = 0; m < M; m++) {
+        const float *g = C + (ptrdiff_t)m * 2 * e->width, *v = g + e->width;
+        size_t at = (size_t)m * (size_t)e->width;
+        activate(sets[0], e->act, e->width, g, e->gate + at, e->d + at);
+        for (int i = 0; i < e->width; i++) e->h[at + i] = e->gate[at + i] * v[i] * (e->mask ? e->mask[at + i] : 1);
+    }
+}
+
+static void plain_slopes(const gs_epilogue *e, int M, float *C)
+{
+    bool gated = e->kind == GS_EPILOGUE_GATE_SLOPE;
+    for (int m = 0; m < M; m++)
+        for (int i = 0; i < e->width; i++) {
+            size_t at = (size_t)m * (size_t)e->width + i, row = at + (gated ? (size_t)m * (size_t)e->width : 0);
+            float dh = C[row] * (e->mask ? e->mask[at] : 1);
+            C[row] = gated ? dh * e->up[row] * e->d[at] : dh * e->d[at];
+            if (gated) C[row + e->width] = dh * e->gate[at];
+        }
+}
+
+/* A product with its epilogue on every set, against the plain product and the plain twin. */
+typedef struct fused { int M, H, K, act; bool masked; } fused;
+
+static void forward_epilogue(const fused *f, bool gated)
+{
+    int M = f->M, H = f->H, K = f->K, N = gated ? 2 * H : H;
+    size_t n = (size_t)M * (size_t)H;
+    float *x = noise((size_t)M * K, 1), *W = noise((size_t)N * K, 2), *bias = noise((size_t)N, 3), *mask = noise(n, 4);
+    float *C = noise((size_t)M * N, 5), *want = noise(3 * n, 6), *got = noise(3 * n, 6), *packed = noise(gs_packed_size(N, K), 7);
+    const gs_epilogue_kind kind = gated ? GS_EPILOGUE_GATE : GS_EPILOGUE_ACTIVATE;
+    gs_epilogue e = {kind, f->act, H, f->masked ? mask : NULL, want, want + n, want + 2 * n, NULL};
+    gs_gemm_ref(GS_NT, M, N, K, x, K, W, K, C, N, bias, false);
+    if (gated) plain_gates(&e, M, C);
+    else {
+        activate(sets[0], f->act, (int)n, C, want + 2 * n, want);
+        for (size_t i = 0; f->masked && i < n; i++) want[2 * n + i] *= mask[i];
+    }
+    e.d = got, e.gate = got + n, e.h = got + 2 * n;
+    for (int s = 0; s < set_count; s++)
+        for (int way = 0; way < 2; way++) {
+            float *out = gated ? C : got + 2 * n;
+            memset(got, 0xff, 2 * n * sizeof *got);
+            if (!gated) memcpy(got + n, want + n, n * sizeof *got); /* no gate */
+            sets[s]->pack(N, K, W, K, packed);
+            if (way == 0) sets[s]->gemm_packed(M, N, K, x, K, packed, out, N, bias, false, &e);
+            else sets[s]->gemm(GS_NT, M, N, K, x, K, W, K, out, N, bias, false, &e);
+            assert_memory_equal(got, want, 3 * n * sizeof *got);
+        }
+    free(x), free(W), free(bias), free(mask), free(C), free(want), free(got), free(packed);
+}
+
+static void backward_epilogue(const fused *f, bool gated)
+{
+    int M = f->M, H = f->H, K = f->K, N = gated ? 2 * H : H;
+    size_t n = (size_t)M * (size_t)H, all = (size_t)M * (size_t)N;
+    float *dy = noise((size_t)M * K, 1), *W = noise((size_t)K * H, 2), *mask = noise(n, 4), *d = noise(n, 5), *gate = noise(n, 6);
+    float *up = noise(2 * n, 7), *want = noise(all, 8), *got = noise(all, 8);
+    const gs_epilogue e = {gated ? GS_EPILOGUE_GATE_SLOPE : GS_EPILOGUE_SLOPE, 0, H, f->masked ? mask : NULL, d, gate, NULL, up};
+    gs_gemm_ref(GS_NN, M, H, K, dy, K, W, H, want, N, NULL, false);
+    plain_slopes(&e, M, want);
+    for (int s = 0; s < set_count; s++)
+        for (int way = 0; way < 2; way++) {
+            memset(got, 0xff, all * sizeof *got);
+            sets[s]->gemm(GS_NN, M, H, K, dy, K, W, H, got, N, NULL, false, way ? NULL : &e);
+            if (way) sets[s]->epilogue(&e, 0, 0, M, H, got, N); /* as after a BLAS */
+            assert_memory_equal(got, want, all * sizeof *got);
+        }
+    free(dy), free(W), free(mask), free(d), free(gate), free(up), free(want), free(got);
+}
+
+static void epilogues_are_the_passes_that_they_replace(void **state)
+{
+    (void)state;
+    const int shapes[][3] = {{1, 1, 1}, {13, 12, 5}, {12, 32, 64}, {37, 42, 257}, {150, 37, 24}, {29, 100, 520}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int act = 0; act < 5; act++)
+            for (int way = 0; way < 4; way++) {
+                fused f = {shapes[i][0], shapes[i][1], shapes[i][2], act, way & 1};
+                forward_epilogue(&f, way & 2);
+                backward_epilogue(&f, way & 2);
+            }
 }
 
 /* The distance in units of the last place of the truth's binade, as a float32 has it. */
@@ -104,7 +198,7 @@ static void activations_and_their_slopes(void **state)
     float x[n], h[n], d[n];
     for (int i = 0; i < n; i++) x[i] = (float)(i - 1000) / 100 + 1e-3f;
     for (int kind = 0; kind < 5; kind++) {
-        sets[0]->activate(kind, n, x, h, d);
+        activate(sets[0], kind, n, x, h, d);
         for (int i = 0; i < n; i++) {
             double slope = (activation(kind, (double)x[i] + 1e-5) - activation(kind, (double)x[i] - 1e-5)) / 2e-5;
             assert_true(fabs((double)h[i] - activation(kind, (double)x[i])) < 3e-7 * (1 + fabs((double)x[i])));
@@ -166,7 +260,7 @@ static void sets_agree_bit_for_bit(void **state)
     enum { M = 7, N = 37, n = M * N };
     float *x = noise(n, 1), *y = noise(n, 2), *w = noise(N, 3), *b = noise(N, 4);
     for (int i = 0; i < n; i++) x[i] *= 4;
-    for (int kind = 0; kind < 5; kind++) SAME(2 * n, out, k->activate(kind, n, x, out, out + n));
+    for (int kind = 0; kind < 5; kind++) SAME(2 * n, out, activate(k, kind, n, x, out, out + n));
     SAME(n, out, k->exp(n, x, out));
     SAME(n, out, k->erf(n, x, out));
     SAME(n, out, k->sigmoid(n, x, out));
@@ -283,6 +377,7 @@ int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_sets), cmocka_unit_test(gemm_is_the_reference_bit_for_bit),
+                                       cmocka_unit_test(epilogues_are_the_passes_that_they_replace),
                                        cmocka_unit_test(functions_keep_their_ulp), cmocka_unit_test(activations_and_their_slopes),
                                        cmocka_unit_test(sets_agree_bit_for_bit),
                                        cmocka_unit_test(cross_entropy_keeps_small_losses), cmocka_unit_test(eigenvalues_come_back),
