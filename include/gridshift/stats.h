@@ -57,10 +57,10 @@ typedef struct gs_test {
 /* On differences d. Equal differences: p is 0, or 1 when they are 0; fewer than 2: nan. */
 gs_test gs_paired_t(const double *d, int n);
 gs_test gs_welch_t(const double *x, int n, const double *y, int m); /* df by Welch and Satterthwaite */
-/* Signed ranks (W+). Zeros are left out; exact up to 50 differences without ties, else the normal distribution with the variance corrected
- * for ties and a continuity correction of 1/2. */
+/* Signed ranks (W+). Zeros are left out, ties have their mean rank; exact up to 50 differences, given these ranks, else the normal
+ * distribution with the variance corrected for ties and a continuity correction of 1/2. Two-sided: twice the smaller tail. */
 gs_test gs_wilcoxon(const double *d, int n);
-/* U of x. Exact below 50 values a side without ties, else as above. */
+/* U of x. Exact below 50 values a side, given the ranks, else as above. */
 gs_test gs_mann_whitney(const double *x, int n, const double *y, int m);
 /* Sign flips of d, and splits of the two samples, with the sum (the difference of means) as statistic. All arrangements up to
  * 2^20, else GS_PERMUTATION_DRAWS seeded ones, with p = (hits + 1)/(draws + 1). p counts |statistic| at least as large. */

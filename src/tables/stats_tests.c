@@ -59,26 +59,32 @@ static gs_test of_normal(double statistic, double mean, double variance)
     return (gs_test){statistic, NAN, fmin(1, 2 * fmin(greater, less)), less, greater, GS_WAY_NORMAL};
 }
 
-/* share[s]: the probability of the sum s; symmetric around its middle. */
-static gs_test of_exact(double statistic, const double *share, int count)
+/* share[s]: the probability of the sum s. */
+static gs_test of_exact(double statistic, int sum, const double *share, int count)
 {
     double less = 0, greater = 0;
     for (int s = 0; s < count; s++) {
-        if (s <= statistic) less += share[s];
-        if (s >= statistic) greater += share[s];
+        if (s <= sum) less += share[s];
+        if (s >= sum) greater += share[s];
     }
     return (gs_test){statistic, NAN, fmin(1, 2 * fmin(less, greater)), less, greater, GS_WAY_EXACT};
 }
 
-/* The sum of a random half of the ranks 1..n, one after the other: each is in it or not. */
-static gs_test wilcoxon_exact(double statistic, int n)
+/* Ranks are halves of whole numbers, ties having their mean, so that sums of them are counted in halves. */
+static int twice(double rank) { return (int)(2 * rank); }
+
+/* The sum of a random half of the ranks, one after the other: each is in it or not. */
+static gs_test wilcoxon_exact(double statistic, const gs_ranked *r, int n)
 {
-    int count = n * (n + 1) / 2 + 1;
+    int count = n * (n + 1) + 1;
     double *share = gs_alloc((size_t)count, sizeof *share);
     share[0] = 1;
-    for (int rank = 1; rank <= n; rank++)
-        for (int s = rank * (rank + 1) / 2; s >= 0; s--) share[s] = (share[s] + (s >= rank ? share[s - rank] : 0)) / 2;
-    gs_test out = of_exact(statistic, share, count);
+    for (int i = 0, most = 0; i < n; i++) {
+        int rank = twice(r[i].rank);
+        most += rank;
+        for (int s = most; s >= 0; s--) share[s] = (share[s] + (s >= rank ? share[s - rank] : 0)) / 2;
+    }
+    gs_test out = of_exact(statistic, twice(statistic), share, count);
     free(share);
     return out;
 }
@@ -92,49 +98,50 @@ gs_test gs_wilcoxon(const double *d, int n)
         if (d[i] != 0) r[k++] = (gs_ranked){fabs(d[i]), 0, d[i] > 0};
     double ties = gs_rank(r, k), sum = 0, size = k;
     for (int i = 0; i < k; i++) sum += r[i].first ? r[i].rank : 0;
+    gs_test out = k <= 50 ? wilcoxon_exact(sum, r, k)
+                          : of_normal(sum, size * (size + 1) / 4, size * (size + 1) * (2 * size + 1) / 24 - ties / 48);
     free(r);
-    if (k <= 50 && ties == 0 && k > 0) return wilcoxon_exact(sum, k);
-    return of_normal(sum, size * (size + 1) / 4, size * (size + 1) * (2 * size + 1) / 24 - ties / 48);
+    return out;
 }
 
-/* ways[k][u] of k values of the first sample among those seen so far; value t is in it with the ranks of k - 1 before it. */
-static gs_test mann_whitney_exact(double statistic, int n, int m)
+/* ways[k][s]: choices of k of the values seen so far whose ranks have the sum s. */
+static gs_test mann_whitney_exact(double u, const gs_ranked *r, int n, int m)
 {
-    int count = n * m + 1;
-    double *ways = gs_alloc((size_t)(n + 1) * (size_t)count, sizeof *ways);
+    int count = (n + m) * (n + m + 1) + 1;
+    double *ways = gs_alloc((size_t)(n + 1) * (size_t)count, sizeof *ways), total = 0, *share = ways + (size_t)n * (size_t)count;
     ways[0] = 1;
-    for (int t = 1; t <= n + m; t++)
-        for (int k = t < n ? t : n; k >= 1; k--) {
-            int before = t - k; /* values of the other sample below this one */
-            if (before > m) continue;
-            for (int u = count - 1; u >= before; u--) ways[k * count + u] += ways[(k - 1) * count + u - before];
-        }
-    double total = 0, *share = ways + n * count;
-    for (int u = 0; u < count; u++) total += share[u];
-    for (int u = 0; u < count; u++) share[u] /= total;
-    gs_test out = of_exact(statistic, share, count);
+    for (int t = 0; t < n + m; t++)
+        for (int k = t < n ? t + 1 : n, rank = twice(r[t].rank); k >= 1; k--)
+            for (int s = count - 1; s >= rank; s--)
+                ways[(size_t)k * (size_t)count + (size_t)s] += ways[(size_t)(k - 1) * (size_t)count + (size_t)(s - rank)];
+    for (int s = 0; s < count; s++) total += share[s];
+    for (int s = 0; s < count; s++) share[s] /= total;
+    gs_test out = of_exact(u, twice(u) + n * (n + 1), share, count);
     free(ways);
     return out;
 }
 
-static double rank_both(const double *x, int n, const double *y, int m, double *ties)
+/* All values with their ranks, owned by the caller; *u of x. */
+static gs_ranked *rank_both(const double *x, int n, const double *y, int m, double *ties, double *u)
 {
     gs_ranked *r = gs_alloc((size_t)(n + m) + 1, sizeof *r);
     for (int i = 0; i < n; i++) r[i] = (gs_ranked){x[i], 0, true};
     for (int i = 0; i < m; i++) r[n + i] = (gs_ranked){y[i], 0, false};
     *ties = gs_rank(r, n + m);
-    double sum = 0;
-    for (int i = 0; i < n + m; i++) sum += r[i].first ? r[i].rank : 0;
-    free(r);
-    return sum - n * (n + 1.0) / 2;
+    *u = -n * (n + 1.0) / 2;
+    for (int i = 0; i < n + m; i++) *u += r[i].first ? r[i].rank : 0;
+    return r;
 }
 
 gs_test gs_mann_whitney(const double *x, int n, const double *y, int m)
 {
     if (n < 1 || m < 1) return undefined;
-    double ties, u = rank_both(x, n, y, m, &ties), all = n + m, pairs = (double)n * m;
-    if (n < 50 && m < 50 && ties == 0) return mann_whitney_exact(u, n, m);
-    return of_normal(u, pairs / 2, pairs / 12 * (all + 1 - ties / (all * (all - 1))));
+    double ties, u, all = n + m, pairs = (double)n * m;
+    gs_ranked *r = rank_both(x, n, y, m, &ties, &u);
+    gs_test out = n < 50 && m < 50 ? mann_whitney_exact(u, r, n, m)
+                                   : of_normal(u, pairs / 2, pairs / 12 * (all + 1 - ties / (all * (all - 1))));
+    free(r);
+    return out;
 }
 
 /* -- sizes of effects ------------------------------------------------------------------------------------------- */
@@ -148,8 +155,10 @@ double gs_hedges_g(const double *x, int n, const double *y, int m)
 
 double gs_superiority(const double *x, int n, const double *y, int m)
 {
-    double ties;
-    return n < 1 || m < 1 ? NAN : rank_both(x, n, y, m, &ties) / ((double)n * m);
+    double ties, u;
+    if (n < 1 || m < 1) return NAN;
+    free(rank_both(x, n, y, m, &ties, &u));
+    return u / ((double)n * m);
 }
 
 double gs_cliffs_delta(const double *x, int n, const double *y, int m) { return 2 * gs_superiority(x, n, y, m) - 1; }

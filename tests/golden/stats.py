@@ -16,6 +16,7 @@ X = [44.3, 49.1, 38.2, 61.7, 40.05, 52.5]
 Y = [11.9, 9.7, 23.7, 18.7, 39.0]
 XT = [1.0, 2.0, 2.0, 3.0, 5.0, 5.0]
 YT = [2.0, 2.0, 3.0, 4.0, 6.0, 7.0, 7.0, 1.0]
+MANY = [round(float(v), 1) for v in np.random.default_rng(8).normal(0.3, 1.5, 60)]  # with ties
 LONG = [round(float(v), 3) for v in np.random.default_rng(5).normal(0.4, 1, 24)]
 TIMES_X = [(3900, 1), (4900, 1), (6900, 1), (5000, 1), (40000, 0), (40000, 0)]
 TIMES_Y = [(19600, 1), (12000, 1), (25000, 1), (40000, 0), (6900, 1), (30000, 0), (31000, 1)]
@@ -68,6 +69,23 @@ def flips(d):
     values = np.array([np.dot(s, d) for s in itertools.product((1, -1), repeat=len(d))])
     tiny = 1e-9
     return [np.mean(np.abs(values) >= abs(seen) - tiny), np.mean(values <= seen + tiny), np.mean(values >= seen - tiny)]
+
+
+def tails(values, seen):
+    less, greater = np.mean(values <= seen + 1e-9), np.mean(values >= seen - 1e-9)
+    return [min(1, 2 * min(less, greater)), less, greater]
+
+
+def signed_ranks(d):
+    """Exact with ties: every assignment of signs to the mean ranks."""
+    d = np.array([x for x in d if x != 0])
+    ranks = stats.rankdata(np.abs(d))
+    return tails(np.array([np.dot(s, ranks) for s in itertools.product((0, 1), repeat=len(d))]), ranks[d > 0].sum())
+
+
+def rank_sums(x, y):
+    ranks = stats.rankdata(list(x) + list(y))
+    return tails(np.array([sum(c) for c in itertools.combinations(ranks, len(x))]), ranks[:len(x)].sum())
 
 
 class Given(np.random.Generator):
@@ -128,7 +146,7 @@ def log_rank():
 def main():
     print("/* Made by tests/golden/stats.py with SciPy and R; see there what each number is. */")
     for name, values in (("sample_d", D), ("sample_tied", TIED), ("sample_x", X), ("sample_y", Y), ("sample_xt", XT), ("sample_yt", YT),
-                         ("sample_long", LONG)):
+                         ("sample_long", LONG), ("sample_many", MANY)):
         sample(name, values)
     row("middle", [np.median(X), np.median(Y), stats.trim_mean(LONG, 0.25), stats.trim_mean(D, 0.25), np.mean(D), np.std(D, ddof=1)])
     z = [0, 0.5, 1, 1.96, 2.9999, 3, 5, 8, 20, 37, -1.5, -9]
@@ -156,10 +174,12 @@ def main():
     row("welch_t", welch + three(stats.ttest_ind, X, Y, equal_var=False)[1:])
     w = lambda d, a: r(f'a <- suppressWarnings(wilcox.test({rvec(d)}, alternative="{a}")); cat(a$statistic, a$p.value)')
     row("wilcoxon_exact", [w(D, "two.sided")[0]] + [w(D, a)[1] for a in ("two.sided", "less", "greater")])
-    row("wilcoxon_ties", [w(TIED, "two.sided")[0]] + [w(TIED, a)[1] for a in ("two.sided", "less", "greater")])
+    row("wilcoxon_ties", [w(TIED, "two.sided")[0]] + signed_ranks(TIED))
+    row("wilcoxon_long", [w(MANY, "two.sided")[0]] + [w(MANY, a)[1] for a in ("two.sided", "less", "greater")])
     m = lambda x, y, a: r(f'a <- suppressWarnings(wilcox.test({rvec(x)},{rvec(y)}, alternative="{a}")); cat(a$statistic, a$p.value)')
     row("mann_whitney_exact", [m(X, Y, "two.sided")[0]] + [m(X, Y, a)[1] for a in ("two.sided", "less", "greater")])
-    row("mann_whitney_ties", [m(XT, YT, "two.sided")[0]] + [m(XT, YT, a)[1] for a in ("two.sided", "less", "greater")])
+    row("mann_whitney_ties", [m(XT, YT, "two.sided")[0]] + rank_sums(XT, YT))
+    row("mann_whitney_long", [m(MANY, YT, "two.sided")[0]] + [m(MANY, YT, a)[1] for a in ("two.sided", "less", "greater")])
     row("permutation_paired", flips(D))
     row("permutation_two", splits(X, Y))
     row("permutation_two_ties", splits(XT, YT))

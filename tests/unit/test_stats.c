@@ -252,13 +252,21 @@ static void rank_tests(void **state)
     is_test(t, GS_WAY_EXACT, wilcoxon_exact + 1);
     t = gs_wilcoxon(sample_tied, 10);
     same(t.statistic, wilcoxon_ties[0]);
-    is_test(t, GS_WAY_NORMAL, wilcoxon_ties + 1);
+    is_test(t, GS_WAY_EXACT, wilcoxon_ties + 1);
+    t = gs_wilcoxon(sample_many, 60);
+    same(t.statistic, wilcoxon_long[0]);
+    is_test(t, GS_WAY_NORMAL, wilcoxon_long + 1);
     t = gs_mann_whitney(sample_x, 6, sample_y, 5);
     same(t.statistic, mann_whitney_exact[0]);
     is_test(t, GS_WAY_EXACT, mann_whitney_exact + 1);
     t = gs_mann_whitney(sample_xt, 6, sample_yt, 8);
     same(t.statistic, mann_whitney_ties[0]);
-    is_test(t, GS_WAY_NORMAL, mann_whitney_ties + 1);
+    is_test(t, GS_WAY_EXACT, mann_whitney_ties + 1);
+    t = gs_mann_whitney(sample_many, 60, sample_yt, 8);
+    same(t.statistic, mann_whitney_long[0]);
+    is_test(t, GS_WAY_NORMAL, mann_whitney_long + 1);
+    const double five[] = {2, 2, 2, 2, 2};
+    same(gs_wilcoxon(five, 5).p, 0.0625); /* five seeds cannot reach 0.05, ties or not */
     const double zero[] = {0, 0, 0};
     assert_true(gs_wilcoxon(zero, 3).p == 1);
     assert_true(gs_mann_whitney(zero, 3, zero, 2).p == 1);
