@@ -30,7 +30,7 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
     gs_linear_back_then(m, &u->down, u->rows, dy, u->down.out, u->dh, H, &end);
     gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
     gs_linear_grad(m, &u->up, u->rows, u->dh, H, u->x);
-    gs_linear_back(m, &u->up, u->rows, u->dh, H, dx, true);
+    gs_linear_back(m, &u->up, u->rows, u->dh, H, dx, !u->alone);
 }
 
 const gs_block_row gs_block_dense = {TENSORS, DOWN, true, false, declare, forward, backward};

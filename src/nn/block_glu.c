@@ -30,7 +30,7 @@ static void backward(const gs_block_use *u, const float *dy, float *dx)
     gs_linear_back_then(m, &u->down, u->rows, dy, u->down.out, u->dh, 2 * H, &end);
     gs_linear_grad(m, &u->down, u->rows, dy, u->down.out, u->a.h);
     gs_linear_grad(m, &u->up, u->rows, u->dh, 2 * H, u->x);
-    gs_linear_back(m, &u->up, u->rows, u->dh, 2 * H, dx, true);
+    gs_linear_back(m, &u->up, u->rows, u->dh, 2 * H, dx, !u->alone);
 }
 
 const gs_block_row gs_block_glu = {TENSORS, DOWN, false, true, declare, forward, backward};

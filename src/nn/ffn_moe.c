@@ -95,7 +95,8 @@ static gs_block_use expert(const gs_ffn_use *u, int e, int first)
                           .a = acts,
                           .mask = u->view->train && a->mask_h ? a->mask_h + (ptrdiff_t)first * width : NULL,
                           .dh = u->p->dh,
-                          .train = u->view->train};
+                          .train = u->view->train,
+                          .alone = true};
 }
 
 /* Keyed by the assignment, not by its place after sorting. */
@@ -125,7 +126,7 @@ static void outputs(const gs_ffn_use *u, const gs_moe_acts *a, float *y)
 {
     const gs_model *m = u->p->m;
     size_t out = (size_t)u->out;
-    memset(y, 0, (size_t)u->rows * out * sizeof *y);
+    if (!moves(m) || a->first[m->d.E] < u->rows) memset(y, 0, (size_t)u->rows * out * sizeof *y);
     for (int i = 0; i < u->p->n * m->d.T * m->d.k; i++) {
         if (a->place[i] < 0) continue;
         const float *from = a->y + (size_t)a->place[i] * out;
@@ -189,7 +190,6 @@ void gs_moe_backward(const gs_ffn_use *u, const float *dy, float *dx, const gs_r
         for (int r = a->first[e]; r < a->first[e + 1];) {
             gs_block_use b = expert(u, e, r);
             float *to = a->y + (size_t)r * D; /* its values are used up: now the gradient of x, sorted */
-            memset(to, 0, (size_t)b.rows * D * sizeof *to);
             gs_ffn_of(&m->config)->block->backward(&b, dsorted + (size_t)r * (size_t)u->out, to);
             r += b.rows;
         }

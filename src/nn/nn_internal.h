@@ -47,6 +47,7 @@ typedef struct gs_block_use { /* one block at work on some rows */
     gs_block_acts a;     /* at its first row */
     float *dh;           /* (rows, width; 3 width when gated): scratch of backward */
     bool train;
+    bool alone;          /* backward: dx = instead of += */
 } gs_block_use;
 
 typedef struct gs_block_row {
@@ -56,7 +57,7 @@ typedef struct gs_block_row {
     bool gated;
     void (*declare)(gs_layout *l, const char *at, int D, int width);
     void (*forward)(const gs_block_use *u, float *y);                     /* y (rows, out) = */
-    void (*backward)(const gs_block_use *u, const float *dy, float *dx); /* dx (rows, D) += ; parameters' gradients += */
+    void (*backward)(const gs_block_use *u, const float *dy, float *dx); /* dx (rows, D) +=, or =; parameters' gradients += */
 } gs_block_row;
 extern const gs_block_row gs_block_dense, gs_block_glu;
 
