@@ -145,7 +145,7 @@ void gs_forward(gs_pass *p, const int32_t *tokens, int n, const gs_view *view, g
 float *gs_readout(gs_pass *p, const int32_t *rows, int count);
 
 typedef struct gs_losses {
-    double total, ce, aux, z; /* total = ce + aux_weight aux + z_weight z; aux and z summed over layers, unweighted */
+    double total, ce, aux, z; /* total = ce + aux_weight aux + z_weight z; aux and z summed over layers, unweighted; z: 0 without weight */
     double accuracy;          /* over all targets of the batch */
 } gs_losses;
 /* Loss of a whole batch (tokens, targets (n,T), -1: none) and its gradient into m->grad, in chunks of the pass's size. */

@@ -124,8 +124,20 @@ static void k_column_sums(int M, int N, const float *x, int ldx, float *y)
 
 static void exp_shifted(size_t n, float shift, float *x) { EACH(n, OUT(x, v_exp(IN(x) - shift));); }
 
+/* Four rows of four, by the tree of k_dot (whose lanes beyond the fourth add 0). */
+static void softmax_back_4(const float *p, const float *dp, float *dx, int ld)
+{
+    const V4 zero = {0};
+    V4 x[4];
+    for (int i = 0; i < 4; i++) x[i] = v4_load(p + i * ld) * v4_load(dp + i * ld) + zero;
+    v4_turn(x);
+    V4 inner = (x[0] + x[2]) + (x[1] + x[3]);
+    for (int i = 0; i < 4; i++) v4_store(dx + i * ld, v4_load(p + i * ld) * (v4_load(dp + i * ld) - inner[i]));
+}
+
 static void k_softmax_back(int M, int N, const float *p, const float *dp, float *dx, int ld)
 {
+    for (; N == 4 && M >= 4; M -= 4, p += 4 * ld, dp += 4 * ld, dx += 4 * ld) softmax_back_4(p, dp, dx, ld);
     for (int m = 0; m < M; m++, p += ld, dp += ld, dx += ld) {
         float inner = k_dot((size_t)N, p, dp);
         EACH((size_t)N, OUT(dx, IN(p) * (IN(dp) - inner)););

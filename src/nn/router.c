@@ -79,12 +79,14 @@ static void logits(const gs_ffn_use *u, gs_moe_acts *a)
     if (!heads || !train) logits_of_x(u, a);
 }
 
-static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens, bool lse)
+static bool has_z(const gs_model *m) { return gs_num(&m->config, GS_ROUTER_Z) != 0; }
+
+static void by_probability(const gs_ffn_use *u, gs_moe_acts *a, int tokens)
 {
     const gs_model *m = u->p->m;
     int E = m->d.E, k = m->d.k;
     logits(u, a);
-    probabilities(m, tokens, a->p, lse ? a->lse : NULL);
+    probabilities(m, tokens, a->p, has_z(m) ? a->lse : NULL);
     for (int t = 0; t < tokens; t++) {
         const float *p = a->p + (ptrdiff_t)t * E;
         largest(p, E, k, a->choice + (ptrdiff_t)t * k);
@@ -125,18 +127,19 @@ static void sums(const gs_ffn_use *u, const gs_moe_acts *a, int tokens, gs_routi
     const gs_dims *d = &u->p->m->d;
     double *mass = r->mass + u->layer * d->E, *count = r->count + u->layer * d->E;
     int from = gs_routed_from(&u->p->m->config, d);
+    bool z = has_z(u->p->m);
     for (int t = 0; t < tokens; t++) {
         if (t % d->T < from) continue;
         for (int j = 0; j < d->k; j++) count[a->choice[(ptrdiff_t)t * d->k + j]]++;
         if (!a->p) continue;
         for (int e = 0; e < d->E; e++) mass[e] += (double)a->p[(ptrdiff_t)t * d->E + e];
-        r->square[u->layer] += (double)a->lse[t] * (double)a->lse[t];
+        if (z) r->square[u->layer] += (double)a->lse[t] * (double)a->lse[t];
     }
 }
 
 void gs_route(const gs_ffn_use *u, gs_moe_acts *a, int tokens, gs_routing *routing)
 {
-    if (a->p) by_probability(u, a, tokens, routing || gs_num(&u->p->m->config, GS_ROUTER_Z) != 0);
+    if (a->p) by_probability(u, a, tokens);
     else without_router(u, a, tokens);
     if (routing) sums(u, a, tokens, routing);
 }

@@ -272,6 +272,15 @@ static void sets_agree_bit_for_bit(void **state)
     SAME(n, out, k->column_sums(M, N, x, N, out));
     SAME(n, out, k->column_sums(2, n / 2, x, n / 2, out));
     SAME(n, out, k->softmax_back(M, N, x, y, out, N));
+    float *rows = noise(4 * M, 5); /* four columns go by in fours: the bits of one row at a time */
+    for (int m = 0; m < M; m++) sets[0]->softmax_back(1, 4, x + 4 * m, y + 4 * m, rows + 4 * m, 4);
+    for (int s = 0; s < set_count; s++) {
+        float *again = noise(4 * M, 6);
+        sets[s]->softmax_back(M, 4, x, y, again, 4);
+        assert_memory_equal(rows, again, 4 * M * sizeof *rows);
+        free(again);
+    }
+    free(rows);
     SAME(n + 2 * M, out, k->norm(GS_NORM_LAYER, M, N, x, w, b, out, out + n));
     SAME(n + 2 * M, out, k->norm(GS_NORM_RMS, M, N, x, w, NULL, out, out + n));
     SAME(n + 2 * N, out, k->norm_back(GS_NORM_LAYER, M, N, x, w, b, y, out, out + n, out + n + N));
