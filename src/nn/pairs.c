@@ -222,8 +222,8 @@ void gs_pairs_clear(gs_pass *p)
     gs_readers_clear(p);
 }
 
-/* One query: the gradient of its weights, of the values and of the router's logits. l: all queries of its position. */
-static void query_back(gs_pass *p, gs_pairs l, int sequence, const float *dmix)
+/* One query: the gradient of its weights, of the values and of the router's logits (dbase, NULL: none). l: all queries of its position. */
+static void query_back(gs_pass *p, gs_pairs l, int sequence, const float *dmix, float *dbase)
 {
     const gs_model *m = p->m;
     gs_table *t = &p->table;
@@ -236,9 +236,8 @@ static void query_back(gs_pass *p, gs_pairs l, int sequence, const float *dmix)
     if (late >= 0)
         m->kernels->pair_mix_back(&l, w, ld, t->qkv + 2 * D, t->dqkv + 2 * D, 3 * D,
                                   dmix + ((ptrdiff_t)sequence * (T - a->first) + late) * D, D, dw);
-    if (p->reductions.heads)
-        m->kernels->pair_logits_back(&l, w, ld, a->moe.dp + ((ptrdiff_t)sequence * T + position) * E, E, t->each,
-                                     gs_reader(p, GS_READER_ROUTER).dbase, t->deach, dw);
+    if (dbase)
+        m->kernels->pair_logits_back(&l, w, ld, a->moe.dp + ((ptrdiff_t)sequence * T + position) * E, E, t->each, dbase, t->deach, dw);
 }
 
 /* Sequence by sequence, so that the chunks leave no trace in the sums. */
@@ -247,10 +246,11 @@ void gs_pairs_attention_back(gs_pass *p, const float *dmix)
     gs_table *t = &p->table;
     int T = p->m->d.T, ld = weights_ld(p);
     memset(t->dw, 0, (size_t)p->n * (size_t)ld * sizeof(float));
+    float *dbase = p->reductions.heads ? gs_reader(p, GS_READER_ROUTER).dbase : NULL;
     gs_pairs all[GS_PAIR_KEYS];
     for (int i = t->from; i < T; i++) all[i] = pairs_at(p, i);
     for (int b = 0; b < p->n; b++)
-        for (int i = t->from; i < T; i++) query_back(p, all[i], b, dmix);
+        for (int i = t->from; i < T; i++) query_back(p, all[i], b, dmix, dbase);
     for (int i = t->from; i < T; i++) {
         gs_pairs l = pairs_at(p, i);
         p->m->kernels->pair_scores_back(&l, weights_at(p, p->layer[0].w, i), weights_at(p, t->dw, i), ld, t->dscores);
