@@ -32,22 +32,23 @@ void *gs_arena_take(gs_arena *a, size_t count, size_t size)
     return a->base + at;
 }
 
-/* Room for many tensors asks for large pages: columns of a matrix touch a page a row. Its last part keeps small ones. */
-static void *room(size_t bytes)
+/* Asks for large pages where whole ones fit: columns of a matrix touch a page a row. A wish: the system may have none. */
+static void enlarge_pages(char *p, size_t bytes)
 {
-    if (bytes < 2 * HUGE_PAGE) return aligned_alloc(LINE, bytes);
-    void *p = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
 #ifdef MADV_HUGEPAGE
-    if (p) (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: the system may have none */
+    size_t skip = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+    if (bytes >= skip + HUGE_PAGE) (void)madvise(p + skip, (bytes - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
 #endif
-    return p;
 }
 
 int gs_arena_open(gs_arena *a, gs_err *e)
 {
     size_t bytes = a->used + LINE; /* one line behind the end: vectors may read past the last element */
-    a->base = room(bytes);
+    a->base = aligned_alloc(LINE, bytes);
     if (!a->base) return gs_error(e, "out of memory: %.1f MB for one run's tensors", (double)bytes / 1e6);
+    enlarge_pages(a->base, bytes);
     memset(a->base, 0, bytes);
     a->size = bytes;
     a->used = 0;
