@@ -17,6 +17,8 @@ shift
 cases=${*:-${GRIDSHIFT_SLURM_CASES:-requeue limit}}
 [ "$cases" != all ] || cases='submit2 submit4 array requeue limit twice preempt node cancel'
 runs=24
+patience=300
+ldd "$gridshift" | grep -q libasan && patience=3000 # a minute's job then gets through two or three of its runs
 
 reason=$(cluster_reason)
 if [ -n "$reason" ]; then
@@ -93,7 +95,7 @@ over() { all_gone && [ "$(recorded_lines "$1")" -ge $runs ]; }
 # ends DIR: waits until every run is recorded and nothing is in the queue; then the tables are a workstation's, and no run was recorded
 # twice.
 ends() {
-    if ! cluster_wait 300 over "$1"; then
+    if ! cluster_wait $patience over "$1"; then
         squeue
         sinfo -N -l
         tail -n 30 "$1"/slurm/*.log
