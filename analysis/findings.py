@@ -32,7 +32,7 @@ computed by the rest. *best* is the first checkpoint of the best accuracy, *end*
 digits, so that this, and not 10 %, is the floor of its accuracies.
 
 Steps to 99 % are Kaplan-Meier medians with their 95 % limits and (k of n) seeds that got there; a seed that did not is censored at the end of its run,
-never left out. Published steps are means over the seeds that got there, and are held against ours only where all did.
+never left out. Their log-rank test takes its p from the splits of the seeds, so that three seeds a side cannot be below 0.1. Published steps are means over the seeds that got there, and are held against ours only where all did.
 """
 
 
@@ -264,14 +264,14 @@ def study_page(study):
 # -- the page of all --------------------------------------------------------------------------------------------------------
 
 def cost_part(studies):
-    rows = []
+    rows, plans = [], {plan["sweep"]: plan["predicted_core_hours"] for plan in read_csv(RESULTS / "plans.csv")}
     for study in studies:
         a = study.about
         cpu = "–" if a["cpu_hours"] is None else words.number(str(a["cpu_hours"]))
-        rows.append([link(study), f"`{a['command']}`", runs(study), words.number(str(a["core_hours"])), cpu, words.number(str(a["wall_hours"])), a["workers"], a["result_version"]])
+        rows.append([link(study), f"`{a['command']}`", runs(study), words.number(str(a["core_hours"])), words.number(plans.get(a["sweep"], "")), cpu, words.number(str(a["wall_hours"])), a["workers"], a["result_version"]])
     notes = [f"* {study.name}: {study.about['note']}\n" for study in studies if study.about["note"]]
-    head = ["study", "command", "runs", "core-hours", "CPU hours", "wall hours", "workers", "result version"]
-    return words.table(head, rows, range(2, 8)) + "\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each.\n" + "".join(["\n", *notes] if notes else [])
+    head = ["study", "command", "runs", "core-hours", "predicted for all runs", "CPU hours", "wall hours", "workers", "result version"]
+    return words.table(head, rows, range(2, 9)) + "\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each.\n" + "".join(["\n", *notes] if notes else [])
 
 
 def left_part(studies):

@@ -95,6 +95,8 @@ double gs_km_median(const gs_time *x, int n, double level, gs_interval *interval
 /* Log-rank test with the hypergeometric variance; statistic: z, positive when x is reached earlier than y. less/greater
  * are those of the times: `less` is small when x's times are shorter. nan without any event. */
 gs_test gs_log_rank(const gs_time *x, int n, const gs_time *y, int m);
+/* The same z, with its p over the splits of the seeds, as gs_permutation_two: a few seeds are no normal distribution. */
+gs_test gs_log_rank_permutation(const gs_time *x, int n, const gs_time *y, int m);
 /* Mean time restricted to tau (the area below the curve) and its standard error (Greenwood). */
 double gs_restricted_mean(const gs_time *x, int n, double tau, double *se);
 

@@ -205,8 +205,8 @@ static void add_notes(gs_table *t, const gs_claim_spec *claims, const gs_judgeme
     }
     if (ranks) gs_table_note(t, "Rank and permutation tests: the difference is of means, with its t interval.");
     if (times)
-        gs_table_note(t, "log-rank: times of seeds that never got there are censored at the steps done; the difference is of means "
-                         "restricted to where both Kaplan-Meier curves are known, its interval is normal.");
+        gs_table_note(t, "log-rank: p over the splits of the seeds; times of seeds that never got there are censored at the steps done; "
+                         "the difference is of means restricted to where both Kaplan-Meier curves are known, its interval is normal.");
     if (shares) gs_table_note(t, "Fisher: greater is: more seeds get there; the interval is Newcombe's.");
     if (flat)
         gs_table_note(t, "no spread: all differences (Welch's test: all values of either side) are equal, so that t is infinite, or 0 "

@@ -47,7 +47,10 @@ static void name_test(const gs_evidence *v, gs_test t, char out[64])
                                                      "sign flips", "splits", "log-rank", "Fisher"};
     const char *tost = v->claim->expect == GS_EXPECT_EQUIVALENT ? "TOST, " : "", *name = names[v->claim->test];
     bool permutation = v->claim->test == GS_TEST_PERMUTATION || v->claim->test == GS_TEST_PERMUTATION_UNPAIRED;
-    if (t.way == GS_WAY_DRAWN) snprintf(out, 64, "%s%d drawn %s", tost, GS_PERMUTATION_DRAWS, name);
+    if (v->claim->test == GS_TEST_LOG_RANK && t.way == GS_WAY_EXACT) snprintf(out, 64, "log-rank, all splits");
+    else if (v->claim->test == GS_TEST_LOG_RANK && t.way == GS_WAY_DRAWN)
+        snprintf(out, 64, "log-rank, %d drawn splits", GS_PERMUTATION_DRAWS);
+    else if (t.way == GS_WAY_DRAWN) snprintf(out, 64, "%s%d drawn %s", tost, GS_PERMUTATION_DRAWS, name);
     else if (permutation) snprintf(out, 64, "%sall %s", tost, name);
     else snprintf(out, 64, "%s%s%s", tost, name, t.way == GS_WAY_T || v->claim->test == GS_TEST_LOG_RANK ? "" : way_text(t.way));
 }
@@ -98,7 +101,7 @@ static double of_means(const gs_evidence *v, gs_judgement *out)
 /* z is positive when compare is there earlier, which makes its times less. */
 static double of_times(const gs_evidence *v, gs_judgement *out)
 {
-    gs_test t = gs_log_rank(v->tx.x, v->tx.n, v->ty.x, v->ty.n);
+    gs_test t = gs_log_rank_permutation(v->tx.x, v->tx.n, v->ty.x, v->ty.n);
     out->p = t.p;
     out->estimate = gs_times_difference(&v->tx, &v->ty);
     out->sign = (t.statistic < 0) - (t.statistic > 0);

@@ -2,7 +2,8 @@
  *
  * t tests: noncentral t, exact for differences, with Welch's degrees of freedom for two samples. Rank tests: the t test's number times
  * pi/3, their efficiency for normal data. Permutations: the t test's. Each at least so many that the exact test can reach the level.
- * Fisher: exact up to 60 a side, from there the normal approximation. Log-rank: z grows as the root of the number of seeds. */
+ * Fisher: exact up to 60 a side, from there the normal approximation. Log-rank: z grows as the root of the number of seeds, and at least
+ * as many as let the splits reach the level. */
 #include <math.h>
 
 #include "tables/judge.h"
@@ -79,7 +80,8 @@ static int for_times(const gs_times *x, const gs_times *y, double statistic, dou
 {
     if (!(fabs(statistic) > 0)) return 0;
     double z = gs_normal_quantile(1 - level / 2) + gs_normal_quantile(POWER), n = (x->n + y->n) / 2.0 * squared(z / statistic);
-    return n > GS_SEEDS_MOST ? 0 : (int)ceil(n);
+    int least = least_for(&(aim){.level = level});
+    return n > GS_SEEDS_MOST ? 0 : (int)ceil(n) > least ? (int)ceil(n) : least;
 }
 
 int gs_seeds_needed(const gs_evidence *v, const gs_judgement *j, double statistic, int family)

@@ -43,6 +43,7 @@ static const gs_time times_x[] = {{3900, true}, {4900, true}, {6900, true}, {500
 static const gs_time times_y[] = {{19600, true}, {12000, true}, {25000, true}, {40000, false}, {6900, true}, {30000, false}, {31000, true}};
 static const double km[] = {5950.0, 3900.0, NAN, 25000.0, 6900.0, NAN, 4950.0, 3900.0, NAN, 2.5, 1.0, NAN, 22500.0, 4000.0, NAN};
 static const double log_rank[] = {0.5636336095033491, 0.5730035086028231};
+static const double log_rank_permutation[] = {0.5856643356643356, 0.3006993006993007};
 static const double restricted[] = {16783.333333333332, 6711.822763960235, 24285.714285714286, 4389.397177309765, 20214.285714285714, 2742.1448905160155};
 static const double noncentral_of[] = {2.0, 4.0, 1.0, -2.776, 4.0, 3.0, 2.1, 18.0, 2.8, 5.0, 1.0, 2.0, 1.96, 400.0, 2.8, 12.7, 1.0, 0.5};
 static const double noncentral[] = {0.7645674538243243, 3.92456222741977e-06, 0.2453817573717889, 0.6935374174878984, 0.2006746409486538, 0.9562843324355226};

@@ -380,7 +380,14 @@ static void log_ranks(void **state)
     same(back.statistic, -log_rank[0]);
     same(back.greater, log_rank[1] / 2);
     const gs_time never[] = {{9, false}, {9, false}};
-    assert_true(isnan(gs_log_rank(never, 2, never, 2).p));
+    assert_true(isnan(gs_log_rank(never, 2, never, 2).p) && isnan(gs_log_rank_permutation(never, 2, never, 2).p));
+    t = gs_log_rank_permutation(times_x, 6, times_y, 7);
+    assert_int_equal(t.way, GS_WAY_EXACT);
+    same(t.statistic, log_rank[0]);
+    same(t.p, log_rank_permutation[0]);
+    same(t.less, log_rank_permutation[1]);
+    const gs_time early[] = {{1, true}, {2, true}, {3, true}}, late[] = {{4, true}, {5, true}, {6, false}};
+    same(gs_log_rank_permutation(early, 3, late, 3).p, 0.1); /* one of 20 splits, and its mirror */
 }
 
 static void powers(void **state)
