@@ -97,8 +97,18 @@ static bool is_busy(worker *w)
     return busy;
 }
 
+/* Told to leave, it listens only while the master may still say "at once": a receive left open would swallow the first job of the
+ * next gs_worker, which the master may send before this one has returned. */
+static void listen(worker *w)
+{
+    int there = !w->leaves;
+    if (!there && !w->now && !w->said) MPI_Iprobe(0, GS_MSG_JOB, MPI_COMM_WORLD, &there, MPI_STATUS_IGNORE);
+    if (there) gs_transfer_receive(&w->in, 0, GS_MSG_JOB);
+}
+
 static bool take_jobs(worker *w)
 {
+    if (!w->in.active) listen(w);
     if (!w->in.active || !gs_transfer_advance(&w->in)) return false;
     uint64_t kind = w->in.header.kind;
     if (kind == GS_MSG_JOB && !w->leaves) {
@@ -114,7 +124,6 @@ static bool take_jobs(worker *w)
                gs_message_names[GS_MSG_JOB]);
     }
     gs_transfer_free(&w->in);
-    if (!w->now) gs_transfer_receive(&w->in, 0, GS_MSG_JOB);
     return true;
 }
 
@@ -241,7 +250,6 @@ static worker *open_worker(const gs_worker_calls *calls, const gs_protection *p)
     pthread_cond_init(&w->more, &monotonic);
     pthread_cond_init(&w->news, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    gs_transfer_receive(&w->in, 0, GS_MSG_JOB);
     return w;
 }
 
