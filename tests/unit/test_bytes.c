@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "cli/cli.h"
+#include "folder.h"
 #include "gridshift/linalg.h"
 
 enum { SMALL = 600 * 1000 };
@@ -54,7 +55,6 @@ void *realloc(void *p, size_t n)
 
 /* -- runs --------------------------------------------------------------------------------------------------------- */
 
-static char root[] = "/tmp/gridshift-bytes-XXXXXX";
 
 typedef struct session {
     int steps_left; /* until the stop is asked; negative: never */
@@ -144,21 +144,10 @@ static void all_together(void **state)
     each((gs_wanted){0}, 3, SIZES ",\"analysis.features\":true,\"analysis.inputs\":3000", 0, "features");
 }
 
-static int set_up(void **state) { return (void)state, mkdtemp(root) ? 0 : -1; }
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command = gs_text("rm -rf %s", root);
-    int code = system(command);
-    free(command);
-    return code;
-}
-
 int main(void)
 {
     gs_numeric_start();
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_run_alone), cmocka_unit_test(ablations), cmocka_unit_test(every_probe),
                                        cmocka_unit_test(all_together)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_root, remove_root);
 }

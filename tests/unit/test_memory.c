@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "folder.h"
 
-static char root[] = "/tmp/gridshift-memory-XXXXXX";
 
 static void put(const char *path, const char *text)
 {
@@ -71,19 +71,8 @@ static void what_fits(void **state)
     assert_non_null(strstr(e.text, "budget.bytes is 899"));
 }
 
-static int set_up(void **state) { return (void)state, mkdtemp(root) ? 0 : -1; }
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command = gs_text("rm -rf %s", root);
-    int code = system(command);
-    free(command);
-    return code;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_limits), cmocka_unit_test(what_fits)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_root, remove_root);
 }

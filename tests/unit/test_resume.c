@@ -15,9 +15,9 @@
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 #include "gridshift/linalg.h"
+#include "folder.h"
 #include "short.h"
 
-static char root[] = "/tmp/gridshift-resume-XXXXXX";
 static int folders;
 
 static char *new_folder(void)
@@ -341,28 +341,13 @@ static void a_folder_that_cannot_be_written(void **state)
     free(dir), free(runs), free(checkpoints);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    gs_numeric_start();
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command = gs_text("rm -rf %s", root);
-    int code = system(command);
-    free(command);
-    return code;
-}
-
 int main(void)
 {
+    gs_numeric_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_and_kind), cmocka_unit_test(every_option_with_a_state), cmocka_unit_test(probes_on_the_way),
         cmocka_unit_test(a_damaged_one_falls_back_to_the_older), cmocka_unit_test(every_byte_changed),
         cmocka_unit_test(one_of_another_run_is_not_used), cmocka_unit_test(other_measurements_on_the_way_are_not_mixed),
         cmocka_unit_test(the_timer_writes_too), cmocka_unit_test(a_folder_that_cannot_be_written)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_root, remove_root);
 }
