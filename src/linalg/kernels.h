@@ -13,13 +13,17 @@ void GS_SET(gs_k_pack)(int N, int K, const float *B, int ldb, float *packed);
 void GS_SET(gs_k_gemm_packed)(int M, int N, int K, const float *A, int lda, const float *packed, float *C, int ldc,
                               const float *bias, bool add, const gs_epilogue *end);
 void GS_SET(gs_k_epilogue)(const gs_epilogue *e, int row, int column, int M, int N, float *C, int ldc);
-/* 32 floats of each of M rows on their way to the cache: they are too far apart for the processor's prefetchers. */
-static inline void gs_k_fetch(const float *x, int M, ptrdiff_t ld)
+/* Rows of floats that a product will touch. Too far apart for the processor's own prefetchers. */
+typedef struct gs_k_rows { const float *at; ptrdiff_t ld; } gs_k_rows;
+enum { GS_K_STREAMS = 4 }; /* at most, of an epilogue */
+/* What an epilogue meets from this row and column on, beside the product. Returns how many. */
+int GS_SET(gs_k_epilogue_rows)(const gs_epilogue *e, int row, int column, gs_k_rows *rows);
+/* n floats on their way to the cache; write: the nearest one, and to be written. */
+static inline void gs_k_fetch(const float *x, int n, const int write)
 {
-    for (int m = 0; m < M; m++, x += ld) {
-        __builtin_prefetch(x, 1, 3);
-        __builtin_prefetch(x + 16, 1, 3);
-    }
+    for (int i = 0; i < n; i += 16)
+        if (write) __builtin_prefetch(x + i, 1, 3);
+        else __builtin_prefetch(x + i, 0, 2);
 }
 /* C(M,N) = A(M,K) B(K,N), A (K,M) when transposed, without packing: for matrices in the level-1 cache. Rows of B are read up to
  * the next multiple of the vector's width. */

@@ -102,7 +102,6 @@ static void times_mask(const gs_epilogue *e, int row, int column, int M, int N, 
 
 static void activate(const gs_epilogue *e, int row, int column, int M, int N, float *C, int ldc)
 {
-    if (e->d) gs_k_fetch(e->d + place(e, row + M, column), M, e->width);
     const sheet s = {M, N, C, C, at(e->d, place(e, row, column)), ldc, ldc, e->width};
     acts[e->act](&s);
     times_mask(e, row, column, M, N, C, ldc);
@@ -136,7 +135,6 @@ static void gate(const gs_epilogue *e, int row, int column, int M, int N, float 
 static void slope(const gs_epilogue *e, int row, int column, int M, int N, float *C, int ldc)
 {
     const float *d = e->d + place(e, row, column);
-    gs_k_fetch(d + (ptrdiff_t)M * e->width, M, e->width);
     times_mask(e, row, column, M, N, C, ldc);
     for (int m = 0; m < M; m++, C += ldc, d += e->width) EACH((size_t)N, OUT(C, IN(C) * IN(d)););
 }
@@ -159,4 +157,14 @@ void GS_SET(gs_k_epilogue)(const gs_epilogue *e, int row, int column, int M, int
     static void (*const kinds[])(const gs_epilogue *, int, int, int, int, float *, int) = {
         [GS_EPILOGUE_ACTIVATE] = activate, [GS_EPILOGUE_GATE] = gate, [GS_EPILOGUE_SLOPE] = slope, [GS_EPILOGUE_GATE_SLOPE] = gate_slope};
     kinds[e->kind](e, row, column, M, N, C, ldc);
+}
+
+int GS_SET(gs_k_epilogue_rows)(const gs_epilogue *e, int row, int column, gs_k_rows *rows)
+{
+    bool passes = e->kind == GS_EPILOGUE_GATE && column >= e->width;
+    const float *all[GS_K_STREAMS] = {passes ? NULL : e->d, e->gate, passes ? e->h : NULL, e->mask};
+    int count = 0;
+    for (int i = 0; i < GS_K_STREAMS; i++)
+        if (all[i]) rows[count++] = (gs_k_rows){all[i] + place(e, row, passes ? column - e->width : column), e->width};
+    return count;
 }

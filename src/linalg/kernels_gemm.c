@@ -31,9 +31,10 @@ typedef struct block {
     const float *panel;  /* (K, at least N rounded up to W), rows `stride` apart */
     ptrdiff_t stride;
     target to;
-    const float *next;   /* rows of the next panel, asked for while this one is in use; NULL: there is none */
-    ptrdiff_t next_stride;
-    int ahead, left;     /* rows of it per block of rows; those that are left */
+    gs_k_rows soon[GS_K_STREAMS + 1]; /* what the next block of rows will touch: its elements and what the epilogue meets there */
+    int streams, rows;                /* of them; their rows that are left. No streams: nothing has to be asked for */
+    gs_k_rows next;                   /* the next panel */
+    int ahead, left;                  /* rows of it to ask for with one of `soon`; those that are left */
 } block;
 
 /* How the chains of a block begin. WHOLE: all columns of the panel are in use, and it is known how; ANY: neither is known. */
@@ -56,6 +57,14 @@ static inline __attribute__((always_inline)) void finish(const begins how, const
     else if (rest > 0) v_store_part(to + j * W, value, (size_t)rest);
 }
 
+/* Asks for row i of what comes next. A row at a time between the steps of a sum: the processor waits when more lines than it can have
+ * on their way are asked for at once. */
+static inline __attribute__((always_inline)) void ask(block *b, int i)
+{
+    for (int s = 0; i < b->rows && s < b->streams; s++) gs_k_fetch(b->soon[s].at + i * b->soon[s].ld, NR, 1);
+    for (int n = b->ahead < b->left ? b->ahead : b->left; n > 0; n--, b->left--, b->next.at += b->next.ld) gs_k_fetch(b->next.at, NR, 0);
+}
+
 /* mr, nv and how are constants at every call, so the accumulators live in registers: once the loops over them are unrolled, which the
  * compiler does too late by itself. */
 #define EACH_SUM(mr, nv, BODY)                                                                                   \
@@ -63,27 +72,31 @@ static inline __attribute__((always_inline)) void finish(const begins how, const
         _Pragma("GCC unroll 12") for (int i = 0; i < (mr); i++)                                                   \
             _Pragma("GCC unroll 2") for (int j = 0; j < (nv); j++) { BODY }                                       \
     } while (0)
-static inline __attribute__((always_inline)) void tile(const int mr, const int nv, const begins how, const block *b, left a)
+static inline __attribute__((always_inline)) void tile(const int mr, const int nv, const begins how, block *b, left a)
 {
     V acc[MR][NV];
     EACH_SUM(mr, nv, acc[i][j] = start(how, b, b->to.C + (ptrdiff_t)i * b->to.ldc, j););
     const float *panel = b->panel, *at[(MR + 2) / 3];
     const ptrdiff_t stride = b->stride, row = a.row, step = a.k;
     _Pragma("GCC unroll 4") for (int g = 0; g < (mr + 2) / 3; g++) at[g] = a.at + 3 * g * row;
-    for (int k = b->K; k > 0; k--, panel += stride) {
-        V right[NV];
-        for (int j = 0; j < nv; j++) right[j] = v_load(panel + j * W);
-        EACH_SUM(mr, nv, acc[i][j] = v_fma(v_all(at[i / 3][i % 3 * row]), right[j], acc[i][j]););
-        _Pragma("GCC unroll 4") for (int g = 0; g < (mr + 2) / 3; g++) {
-            at[g] += step;
-            __asm__("" : "+r"(at[g])); /* three rows of one pointer: more pointers would not fit the registers */
+    const int part = b->streams && b->K >= 4 * mr ? b->K / mr : b->K; /* shorter sums are done before anything comes */
+    for (int turn = 0, k = 0; k < b->K; turn++) {
+        if (part < b->K) ask(b, turn);
+        for (const int end = turn < mr - 1 ? k + part : b->K; k < end; k++, panel += stride) {
+            V right[NV];
+            for (int j = 0; j < nv; j++) right[j] = v_load(panel + j * W);
+            EACH_SUM(mr, nv, acc[i][j] = v_fma(v_all(at[i / 3][i % 3 * row]), right[j], acc[i][j]););
+            _Pragma("GCC unroll 4") for (int g = 0; g < (mr + 2) / 3; g++) {
+                at[g] += step;
+                __asm__("" : "+r"(at[g])); /* three rows of one pointer: more pointers would not fit the registers */
+            }
         }
     }
     EACH_SUM(mr, nv, finish(how, b, b->to.C + (ptrdiff_t)i * b->to.ldc, j, acc[i][j]););
 }
 
 #define CASE(m) case m: if (b->N > W) tile(m, NV, ANY, b, a); else tile(m, 1, ANY, b, a); break;
-static void rows(int mr, const block *b, left a)
+static void rows(int mr, block *b, left a)
 {
     switch (mr) {
         CASE(1) CASE(2)
@@ -96,18 +109,6 @@ static void rows(int mr, const block *b, left a)
     }
 }
 
-/* While this block's sums are made: asks for the elements of the next one, which are far apart, and for a part of the next panel. */
-static inline void fetch(block *b, int mr)
-{
-    gs_k_fetch(b->to.C + (ptrdiff_t)MR * b->to.ldc, mr, b->to.ldc);
-    int count = b->ahead < b->left ? b->ahead : b->left;
-    b->left -= count;
-    for (int i = 0; i < count; i++, b->next += b->next_stride) {
-        __builtin_prefetch(b->next, 0, 2);
-        __builtin_prefetch(b->next + 16, 0, 2);
-    }
-}
-
 /* mr rows are done. */
 static inline void go_on(block *b, int mr)
 {
@@ -115,17 +116,19 @@ static inline void go_on(block *b, int mr)
     if (to->end) GS_SET(gs_k_epilogue)(to->end, to->row, to->column, mr, b->N, to->C, to->ldc);
     to->C += (ptrdiff_t)mr * to->ldc;
     to->row += mr;
+    for (int i = 0; i < b->streams; i++) b->soon[i].at += mr * b->soon[i].ld;
 }
 
 /* Whole blocks of MR rows in one loop, the rest by its number of rows. */
 static inline __attribute__((always_inline)) void blocks_of(const int nv, const begins how, block *b, int M, left a)
 {
     for (; M >= MR; M -= MR, a.at += MR * a.row) {
-        fetch(b, M - MR < MR ? M - MR : MR);
+        b->rows = M - MR;
         tile(MR, nv, how, b, a);
         go_on(b, MR);
     }
     if (!M) return;
+    b->rows = 0;
     rows(M, b, a);
     go_on(b, M);
 }
@@ -207,6 +210,17 @@ static block at_column(target to, int K, int N, int n)
     return (block){.K = K, .N = N - n < NR ? N - n : NR, .to = to};
 }
 
+/* next: the panel after this one, in rows ld apart, or NULL. */
+static void look_ahead(block *b, int M, const float *next, ptrdiff_t ld)
+{
+    const target *to = &b->to;
+    b->soon[0] = (gs_k_rows){to->C + MR * (ptrdiff_t)to->ldc, to->ldc};
+    b->streams = 1 + (to->end ? GS_SET(gs_k_epilogue_rows)(to->end, to->row + MR, to->column, b->soon + 1) : 0);
+    b->next = (gs_k_rows){next, ld};
+    b->left = next ? b->K : 0;
+    b->ahead = (b->left + M - 1) / M;
+}
+
 /* One block of K: every panel of columns. A right matrix whose rows run along the columns is read where it is (the prefetchers
  * follow it); a transposed one, and the last columns, whose vectors would read past the end, go through a packed panel. */
 static void columns(gs_gemm_op op, int M, int N, int K, left a, const float *B, int ldb, target to)
@@ -217,7 +231,7 @@ static void columns(gs_gemm_op op, int M, int N, int K, left a, const float *B, 
         bool direct = op != GS_NT && b.N == NR;
         b.panel = direct ? B + n : panel;
         b.stride = direct ? ldb : NR;
-        if (n + NR < N && op != GS_NT) b.next = B + n + NR, b.next_stride = ldb, b.left = K, b.ahead = (K * MR + M - 1) / M;
+        look_ahead(&b, M, n + NR < N && op != GS_NT ? B + n + NR : NULL, ldb);
         if (!direct) pack_panel(op == GS_NT, K, b.N, op == GS_NT ? B + (ptrdiff_t)n * ldb : B + n, ldb, panel);
         row_blocks(&b, M, a);
     }
@@ -250,7 +264,7 @@ static void packed_rows(int M, int N, int K, const float *A, int lda, const floa
             block b = at_column(of_depth(to, K, k), depth(K, k), N, n);
             b.panel = packed + panel_at(N, K, k, n);
             b.stride = NR;
-            if (n + NR < N) b.next = b.panel + b.K * NR, b.next_stride = NR, b.left = b.K, b.ahead = (b.K * MR + M - 1) / M;
+            look_ahead(&b, M, n + NR < N ? b.panel + b.K * NR : NULL, NR);
             row_blocks(&b, M, (left){A + k, lda, 1});
         }
 }

@@ -82,10 +82,6 @@ static gs_block_use expert(const gs_ffn_use *u, int e, int first)
     if (up.base) up.row = a->moe.row + first;
     int rows = left < GS_GROUP * 3 / 2 ? left : GS_GROUP; /* no short last one: it would run slower */
     gs_block_acts acts = gs_block_acts_at(&a->block, (size_t)first, (size_t)width);
-    if (a->moe.first[e + 1] - a->moe.first[e] > rows) {
-        gs_fetch(acts.h, (size_t)rows * (size_t)width);
-        gs_fetch(acts.d, (size_t)rows * (size_t)width);
-    }
     return (gs_block_use){.m = u->p->m,
                           .tensor = gs_block_tensor(m, u->layer, e),
                           .up = up,
