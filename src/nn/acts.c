@@ -174,7 +174,7 @@ void gs_pass_close(gs_pass **p)
  * and its large products go by in groups of GS_GROUP rows. */
 int gs_chunk(const gs_config *c, const gs_dims *d, int batch)
 {
-    enum { CACHE = 1024 * 1024, WHOLE = 128 * CACHE, ROWS = 128 }; /* bytes of activations; with fewer rows of a product it starves */
+    enum { CACHE = 1024 * 1024, WHOLE = 128 * CACHE, ROWS = 192 }; /* bytes of activations; with fewer rows of a product it starves */
     gs_reductions r = gs_reductions_of(c, d, batch);
     size_t one = gs_pass_bytes(c, d, 2, batch) - gs_pass_bytes(c, d, 1, batch);
     if (gs_balances(c) && !r.heads && one * (size_t)batch <= WHOLE) return batch;
