@@ -14,6 +14,7 @@
 
 #include "cli/checkpoint.h"
 #include "gridshift/probe.h"
+#include "short.h"
 
 typedef struct opened {
     gs_model *model;
@@ -91,6 +92,7 @@ static void published_checkpoints_give_the_oracles_counts(void **state)
     const char *file, *site;
     int compared = 0;
     json_object_foreach(json_object_get(root, "checkpoints"), file, sites) {
+        if (is_short() && strstr(file, ".final.")) continue;
         opened o = {0};
         gs_err e;
         int64_t step;
@@ -103,7 +105,7 @@ static void published_checkpoints_give_the_oracles_counts(void **state)
         free(path);
         close_parts(&o);
     }
-    assert_int_equal(compared, 60);
+    assert_int_equal(compared, is_short() ? 30 : 60);
     json_decref(root);
 }
 
@@ -143,7 +145,8 @@ static void resample_is_an_average_over_permutations(void **state)
     (void)state;
     opened one = {0}, five = {0};
     train_a_little(&one, "{\"task\":\"addition\",\"train.steps\":60,\"ablate.draws\":1}");
-    train_a_little(&five, "{\"task\":\"addition\",\"train.steps\":60,\"ablate.draws\":5}");
+    train_a_little(&five, is_short() ? "{\"task\":\"addition\",\"train.steps\":60,\"ablate.draws\":2}"
+                                     : "{\"task\":\"addition\",\"train.steps\":60,\"ablate.draws\":5}");
     measure(&one, GS_ABLATE_ALL), measure(&five, GS_ABLATE_ALL);
     assert_true(get(&one, "clean", "loss") == get(&five, "clean", "loss"));
     assert_true(get(&one, "resample_ffn", "loss") != get(&five, "resample_ffn", "loss"));
