@@ -115,11 +115,11 @@ typedef struct gs_view {
 } gs_view;
 
 /* Multiplications of matrices in one training step, in FLOPs (2 per multiply-add): those of the plain algorithm, and those that are
- * performed after gs_reductions_of, with the products that a reduction adds. The plain one reads out rows with a target alone; tokens
- * and targets (batch, T). Attention's scores and sums count in full (the mask is ignored), those of a table as they are made;
- * element-wise work does not count. */
-void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *tokens, const int32_t *targets, int64_t *plain,
-                   int64_t *performed);
+ * performed after gs_reductions_of, with the products that a reduction adds. The plain one reads out rows with a target alone.
+ * tokens and targets are (batch, T), or NULL: every token at every position, a target wherever the task has losses. Attention's scores
+ * and sums count in full (the mask is ignored), those of a table as they are made; element-wise work does not count. */
+void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *tokens, const int32_t *targets, double *plain,
+                   double *performed);
 
 typedef struct gs_pass gs_pass; /* activations of up to `most` sequences */
 /* Sequences of one chunk, at most the batch: activations about as large as a level-2 cache. A pure function of the config. */

@@ -139,15 +139,15 @@ static void measure(bench *b, int runs, gs_bench_result *out)
         peak[i] = peak_gflops(b->model->kernels, 0.1);
         speed[i] = steps_per_s(b, 0.3);
     }
-    int64_t plain, performed;
+    double plain, performed;
     gs_step_flops(&b->config, &b->d, b->batch, b->tokens, b->targets, &plain, &performed);
     out->runs = runs;
     out->isa = b->model->kernels->isa;
     out->steps = gs_spread_of(speed, runs);
     out->peak_gflops = gs_spread_of(peak, runs).median;
     out->tokens_per_s = out->steps.median * b->batch * b->d.T;
-    out->gflops_plain = (double)plain * out->steps.median / 1e9;
-    out->gflops_performed = (double)performed * out->steps.median / 1e9;
+    out->gflops_plain = plain * out->steps.median / 1e9;
+    out->gflops_performed = performed * out->steps.median / 1e9;
 }
 
 int gs_bench_step(const gs_bench_case *c, bool reductions, bool blas, int runs, gs_bench_result *out, gs_err *e)

@@ -63,18 +63,19 @@ typedef struct work { /* of one layer: rows of each kind of product, and what th
 } work;
 
 /* Forward, and the two products of backward for every one of forward. */
-static int64_t flops_of(const gs_config *c, const gs_dims *d, const work *w)
+static double flops_of(const gs_config *c, const gs_dims *d, const work *w)
 {
     int64_t D = d->D, inside = gs_ffn_of(c)->block->gated ? 2 : 1;
     int64_t attention = (w->scores + w->sums) * D + w->outputs * D * D, router = gs_has_router(c) ? w->router * D * d->E : 0;
     int64_t blocks = w->blocks * d->k * (inside * D + w->down) * d->width;
     int64_t all = w->inputs * 3 * D * D + attention + router + blocks + w->readout * D * d->C + w->once;
-    return 2 * (3 * all + (w->twice ? attention + router : 0));
+    return 2 * (3 * (double)all + (double)(w->twice ? attention + router : 0));
 }
 
 /* The pairs that occur in a batch at a position. */
 static int64_t pairs_at(const gs_dims *d, int batch, const int32_t *tokens, int position)
 {
+    if (!tokens) return batch < d->V ? batch : d->V;
     uint8_t *seen = gs_alloc((size_t)d->V, 1);
     int64_t count = 0;
     for (int b = 0; b < batch; b++) {
@@ -113,11 +114,11 @@ static void table_work(const gs_config *c, const gs_dims *d, const gs_reductions
     }
 }
 
-void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *tokens, const int32_t *targets, int64_t *plain,
-                   int64_t *performed)
+void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_t *tokens, const int32_t *targets, double *plain,
+                   double *performed)
 {
-    int64_t M = (int64_t)batch * d->T, read = 0;
-    for (int64_t i = 0; i < M; i++) read += targets[i] >= 0;
+    int64_t M = (int64_t)batch * d->T, read = targets ? 0 : (int64_t)batch * (d->T - d->first);
+    for (int64_t i = 0; targets && i < M; i++) read += targets[i] >= 0;
     gs_reductions r = gs_reductions_of(c, d, batch);
     *plain = *performed = 0;
     for (int l = 0; l < d->L; l++) {
@@ -135,4 +136,12 @@ void gs_step_flops(const gs_config *c, const gs_dims *d, int batch, const int32_
         *plain += flops_of(c, d, &all);
         *performed += flops_of(c, d, &w);
     }
+}
+
+double gs_step_performed(const gs_config *c)
+{
+    gs_dims d = gs_dims_of(c);
+    double plain, performed;
+    gs_step_flops(c, &d, gs_batch_size(c), NULL, NULL, &plain, &performed);
+    return performed;
 }

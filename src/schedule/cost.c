@@ -48,7 +48,7 @@ static double probe_passes(const gs_config *c, uint32_t probes)
     return passes;
 }
 
-double gs_cost_s(const gs_config *c, const gs_counts *n, gs_wanted wanted)
+double gs_cost_s(const gs_config *c, gs_wanted wanted)
 {
     double steps = (double)gs_int(c, GS_TRAIN_STEPS), record = (double)gs_int(c, GS_EVAL_RECORD);
     double evaluations = steps / (double)gs_int(c, GS_EVAL_EVERY);
@@ -57,6 +57,6 @@ double gs_cost_s(const gs_config *c, const gs_counts *n, gs_wanted wanted)
     double probed = RECORDED + (wanted.probe_every ? steps / (double)wanted.probe_every : 0);
     double seen = gs_is(c, GS_TASK, GS_TASK_MODULAR) ? whole_set(c) / 2 : whole_set(c); /* probes look at one set */
     sequences += probed * probe_passes(c, wanted.probes) * seen;
-    double flops = (double)n->train_flops + sequences * gs_extent_of(c).length * (double)n->flops_per_token;
-    return flops / GS_RATE_FLOPS + steps * GS_STEP_S;
+    steps += sequences / (3.0 * gs_batch_size(c)); /* forward is a third of a step */
+    return steps * gs_step_performed(c) / GS_RATE_FLOPS + (double)gs_int(c, GS_TRAIN_STEPS) * GS_STEP_S;
 }

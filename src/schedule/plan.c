@@ -18,7 +18,7 @@ static int count_run(gs_run run, gs_wanted wanted, gs_cost *out, gs_err *e)
         return gs_error(e, "run %d (%s): its counts do not fit 64 bits; make the model or the training smaller", run.index,
                         gs_run_id(run, id));
     out->bytes = gs_run_bytes(&c, &out->counts, wanted);
-    out->predicted_s = gs_cost_s(&c, &out->counts, wanted);
+    out->predicted_s = gs_cost_s(&c, wanted);
     return 0;
 }
 
