@@ -32,7 +32,8 @@ computed by the rest. *best* is the first checkpoint of the best accuracy, *end*
 digits, so that this, and not 10 %, is the floor of its accuracies.
 
 Steps to 99 % are Kaplan-Meier medians with their 95 % limits and (k of n) seeds that got there; a seed that did not is censored at the end of its run,
-never left out. Their log-rank test takes its p from the splits of the seeds, so that three seeds a side cannot be below 0.1. Published steps are means over the seeds that got there, and are held against ours only where all did.
+never left out. Their log-rank test takes its p from the splits of the seeds, so that three seeds a side cannot be below 0.1. Published steps are
+means over the seeds that got there, and are held against ours only where all did.
 
 Modular addition was published modulo 113 with 30 % of the pairs. The *quick* files are modulo 53 with 60 % of them, where a dense block groks within
 minutes: what is supported or contradicted there holds there, and is no verdict on the published setting, which `modular_headline` repeats.

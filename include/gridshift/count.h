@@ -33,7 +33,8 @@ typedef struct gs_counts {
 } gs_counts;
 
 void gs_count(const gs_config *c, gs_counts *out); /* c canonical and checked */
-/* FLOPs of the products of one training step that are left after the reductions, as far as a config tells. The same. */
+/* FLOPs of the products of one training step that are left after the reductions, as far as a config tells (gs_step_flops in nn.h without
+ * tokens). c canonical and checked. */
 double gs_step_performed(const gs_config *c);
 
 /* What the whole run takes: counts.bytes, its curve and metrics, and the most of what happens beside the training (a checkpoint that is

@@ -16,7 +16,7 @@ void GS_SET(gs_k_epilogue)(const gs_epilogue *e, int row, int column, int M, int
 /* Rows of floats that a product will touch. Too far apart for the processor's own prefetchers. */
 typedef struct gs_k_rows { const float *at; ptrdiff_t ld; } gs_k_rows;
 enum { GS_K_STREAMS = 4 }; /* at most, of an epilogue */
-/* What an epilogue meets from this row and column on, beside the product. Returns how many. */
+/* What an epilogue meets from this row and column on beside the product, but for `up`: asking for it gains nothing. Returns how many. */
 int GS_SET(gs_k_epilogue_rows)(const gs_epilogue *e, int row, int column, gs_k_rows *rows);
 /* n floats on their way to the cache; write: the nearest one, and to be written. */
 static inline void gs_k_fetch(const float *x, int n, const int write)

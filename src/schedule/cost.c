@@ -57,6 +57,6 @@ double gs_cost_s(const gs_config *c, gs_wanted wanted)
     double probed = RECORDED + (wanted.probe_every ? steps / (double)wanted.probe_every : 0);
     double seen = gs_is(c, GS_TASK, GS_TASK_MODULAR) ? whole_set(c) / 2 : whole_set(c); /* probes look at one set */
     sequences += probed * probe_passes(c, wanted.probes) * seen;
-    steps += sequences / (3.0 * gs_batch_size(c)); /* forward is a third of a step */
-    return steps * gs_step_performed(c) / GS_RATE_FLOPS + (double)gs_int(c, GS_TRAIN_STEPS) * GS_STEP_S;
+    double passes = sequences / (3.0 * gs_batch_size(c)); /* in steps, of which forward is a third */
+    return (steps + passes) * gs_step_performed(c) / GS_RATE_FLOPS + steps * GS_STEP_S;
 }

@@ -1,4 +1,4 @@
-/* config + counts -> predicted seconds. Private to src/schedule. Local. */
+/* config -> predicted seconds. Private to src/schedule. Local. */
 #ifndef GRIDSHIFT_SCHEDULE_COST_H
 #define GRIDSHIFT_SCHEDULE_COST_H
 #include "gridshift/schedule.h"

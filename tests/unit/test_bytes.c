@@ -55,7 +55,6 @@ void *realloc(void *p, size_t n)
 
 /* -- runs --------------------------------------------------------------------------------------------------------- */
 
-
 typedef struct session {
     int steps_left; /* until the stop is asked; negative: never */
 } session;

@@ -13,7 +13,6 @@
 #include "cli/cli.h"
 #include "folder.h"
 
-
 static void put(const char *path, const char *text)
 {
     char *full = gs_text("%s/%s", root, path), *copy = gs_text("%s", full);

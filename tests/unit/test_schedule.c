@@ -51,6 +51,24 @@ static void test_cost_by_hand(void **state)
     assert_float_equal(cost(&c, some), train + (0.5 + 6 * (1 + 3 * 10)) * pass, 1e-9 * train); /* both layers, and each alone */
 }
 
+/* Without reductions a step is three times forward, which reads out the positions that have a loss. */
+static void test_step_performed(void **state)
+{
+    (void)state;
+    static const int tasks[] = {GS_TASK_ADDITION, GS_TASK_MODULAR, GS_TASK_HISTOGRAM};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        gs_config c = config_of(tasks[i], 1000, 0);
+        gs_counts n;
+        double most = gs_step_performed(&c);
+        c.v[GS_REDUCTIONS].i = 0;
+        gs_count(&c, &n);
+        gs_extent x = gs_extent_of(&c);
+        double unread = 2.0 * gs_batch_size(&c) * x.first * (double)gs_int(&c, GS_MODEL_D) * x.classes;
+        assert_float_equal(gs_step_performed(&c), 3 * ((double)n.flops_per_token * (double)n.tokens_per_step - unread), 1);
+        assert_true(most < 0.7 * gs_step_performed(&c));
+    }
+}
+
 static void test_cost_grows(void **state)
 {
     (void)state;
@@ -257,7 +275,8 @@ static void test_budget(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cost_by_hand), cmocka_unit_test(test_cost_grows), cmocka_unit_test(test_order), cmocka_unit_test(test_share),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cost_by_hand), cmocka_unit_test(test_step_performed),
+                                       cmocka_unit_test(test_cost_grows), cmocka_unit_test(test_order), cmocka_unit_test(test_share),
                                        cmocka_unit_test(test_no_runs), cmocka_unit_test(test_csv),
                                        cmocka_unit_test(test_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
