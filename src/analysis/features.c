@@ -9,7 +9,8 @@ enum { HEADER_MOST = 1 << 16 };
 
 /* The keys that decide what the inputs of a task are; the others say how many of them are trained on. */
 static const gs_key input_keys[] = {GS_TASK,     GS_TASK_OPERANDS, GS_TASK_ADDEND, GS_TASK_DIGITS,     GS_TASK_OP,
-                                    GS_TASK_MODULUS, GS_TASK_ALPHABET, GS_TASK_LENGTH, GS_ANALYSIS_INPUTS, GS_ANALYSIS_SEED};
+                                    GS_TASK_MODULUS, GS_TASK_ALPHABET, GS_TASK_LENGTH, GS_TASK_PARTS,      GS_ANALYSIS_INPUTS,
+                                    GS_ANALYSIS_SEED};
 
 char *gs_probe_text(const gs_config *c)
 {

@@ -1,6 +1,7 @@
 /* How often does this token occur in its sequence? Class count - 1 at every position.
  *
- * Backward sampling (REFERENCE 4.3): parts of the length, each uniform in 1..(what is left), over distinct tokens, shuffled.
+ * Backward sampling (arXiv 2407.11542): parts of the length over distinct tokens, shuffled. A part is uniform in 1..(what is left - 1),
+ * a rest of 1 is the last part (both studies' code: the upper end of NumPy's randint is open), or, by task.parts, in 1..(what is left).
  * Training sequences live for task.refresh epochs; an evaluation set as long; the set of the final metrics belongs to no epoch. */
 #include "rows.h"
 
@@ -11,6 +12,9 @@ static int alphabet_of(const gs_config *c) { return (int)gs_int(c, GS_TASK_ALPHA
 static gs_extent extent(const gs_config *c) { return (gs_extent){alphabet_of(c), length_of(c), length_of(c), 0}; }
 
 static int train_size(const gs_config *c) { return (int)gs_int(c, GS_TASK_SAMPLES); }
+
+/* The largest part, where so many positions are left. */
+static int most_of(const gs_config *c, int left) { return gs_is(c, GS_TASK_PARTS, GS_PARTS_PROPER) && left > 1 ? left - 1 : left; }
 
 static int check(const gs_config *c, gs_key *key, gs_err *e)
 {
@@ -44,7 +48,7 @@ static void draw_parts(const gs_task *t, stream *s, int32_t *tokens, int32_t *ta
     int32_t *names = t->histogram.names;
     int length = t->extent.length, filled = 0, parts = 0, swapped[GS_STRATA_MOST];
     while (filled < length) {
-        int part = 1 + below(s, length - filled);
+        int part = 1 + below(s, most_of(t->config, length - filled));
         swapped[parts] = parts + below(s, t->extent.vocabulary - parts);
         swap(&names[parts], &names[swapped[parts]]);
         for (int i = 0; i < part; i++, filled++) {
@@ -95,7 +99,7 @@ static void layout(gs_task *t)
 
 static void open_histogram(gs_task *t)
 {
-    for (int count = 1; count <= t->extent.length; count++) gs_stratum_add(t, false, "count=%d", count);
+    for (int count = 1; count <= most_of(t->config, t->extent.length); count++) gs_stratum_add(t, false, "count=%d", count);
     for (int i = 0; i < t->extent.vocabulary; i++) t->histogram.names[i] = i;
     t->histogram.generation = -1;
     t->histogram.curve_key = GS_EVAL_FINAL;

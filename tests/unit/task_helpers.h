@@ -34,6 +34,7 @@ static inline gs_config histogram(int alphabet, int length)
     set_int(&c, GS_TASK, GS_TASK_HISTOGRAM);
     set_int(&c, GS_TASK_ALPHABET, alphabet);
     set_int(&c, GS_TASK_LENGTH, length);
+    set_int(&c, GS_TASK_PARTS, GS_PARTS_PROPER);
     set_int(&c, GS_TASK_SAMPLES, 10000);
     set_int(&c, GS_TASK_TEST, 3000);
     set_int(&c, GS_TASK_REFRESH, 50);

@@ -115,23 +115,25 @@ class Data:
     def histogram(self, c):
         L, A, n = c["task.length"], c["task.alphabet"], c["task.test_samples"]
         self.first, self.V, self.C = 0, A, L
-        rows = [self.sequence(c["seed"], i, L, A) for i in range(n)]
+        proper = c.get("task.parts", "proper") == "proper"
+        rows = [self.sequence(c["seed"], i, L, A, proper) for i in range(n)]
         self.tokens = np.array([r[0] for r in rows])
         self.targets = np.array([r[1] for r in rows])
         self.scored = np.ones_like(self.tokens, bool)
-        for i in range(L):
+        for i in range(L - proper):
             self.strata[f"count={i + 1}"] = self.targets == i
         self.key = lambda t: self.tokens[:, t]
 
     @staticmethod
-    def sequence(seed, sample, L, A):
+    def sequence(seed, sample, L, A, proper):
         stream = iter(range(1, 10 ** 6))
 
         def draw(bound):
             return int(below(seed, EVAL, 2 ** 64 - 1, sample, next(stream), bound)[0])
         names, tokens, targets = list(range(A)), [], []
         while len(tokens) < L:
-            part = 1 + draw(L - len(tokens))
+            left = L - len(tokens)
+            part = 1 + draw(left - 1 if proper and left > 1 else left)
             k = len(set(tokens))
             j = k + draw(A - k)
             names[k], names[j] = names[j], names[k]
