@@ -480,7 +480,7 @@ static void sweeps_of_the_repository(void **state)
     check_file("sweeps/paper/headline.yaml", 30, "58496 58048 33728 58944 58944 58944");
     check_file("sweeps/paper/modular_matched.yaml", 40, "226944 225792 128256 227840 226304 617984 227840 226304");
     check_file("sweeps/paper/modular_width.yaml", 30, "64320 226944 847104 64768 227840 848896");
-    check_file("sweeps/paper/histogram_matched.yaml", 18, "204032 202880 268928 204928 203392 595072");
+    check_file("sweeps/paper/histogram_matched.yaml", 21, "204032 202880 268928 204928 203392 269440 595072");
     check_file("sweeps/paper/histogram_width.yaml", 18, "30432 52864 204032 30768 53312 204928");
 }
 
