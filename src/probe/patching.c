@@ -6,7 +6,10 @@
  * uniformly among those; a position without one is left out. With LD = logit(donor's answer) - logit(own answer): effect = sum (LD patched
  * - LD own) / sum (LD donor - LD own), 0 when the patch does nothing and 1 when it does all. The first inputs of the set, 16,384
  * positions at most, are patched; donors come from all of it. Where the task has operations, also by digit and operation of the patched
- * input: among three-digit numbers few carry far, so that a mean over all of a digit's inputs is one of inputs without a carry. */
+ * input: among three-digit numbers few carry far, so that a mean over all of a digit's inputs is one of inputs without a carry.
+ *
+ * flip_rate_first is the published rate: of a digit, the first five inputs with a carry into it are patched, each from each of the first
+ * five without. Those donors are the smallest numbers (0 to 4 for the hundreds' 0), so that it is not the rate of any donor. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 #include "rows.h"
 #include "scene.h"
 
-enum { ROWS_MOST = 16384, SITES = 2 };
+enum { ROWS_MOST = 16384, SITES = 2, FEW = 5 };
 static const gs_site sites[SITES] = {GS_SITE_ATTN_OUT, GS_SITE_FFN_OUT};
 static const char *const site_names[SITES] = {"attn", "ffn"};
 
@@ -30,6 +33,9 @@ typedef struct work {
     bool has_op;
     gs_label op;                             /* when has_op */
     sums *cell[SITES];                       /* (Q, op.values): by digit and operation */
+    int carry, copy;                         /* values of op; -1: none */
+    bool first;                              /* pairs of the first inputs are counted, and nothing else */
+    sums *few[SITES];                        /* (Q): of those */
     int32_t *row;                            /* of a chunk */
 } work;
 
@@ -47,6 +53,8 @@ static int key_of(const gs_scene *s, int i, int t, int *keys)
 }
 
 static int32_t answer(const gs_scene *s, int i, int t) { return s->data->targets[(size_t)i * (size_t)s->d.T + (size_t)t]; }
+
+static int op_of(const work *w, int i, int t) { return w->op.of[(size_t)i * (size_t)w->s->d.T + (size_t)t]; }
 
 /* Inputs sorted by their key, stable. */
 static void fill_buckets(work *w, int t)
@@ -79,6 +87,21 @@ static void draw_donors(work *w, int t)
     }
 }
 
+/* from[i], with the buckets of t: of each key, the `turn`th input without a carry for the first few with one. */
+static void first_donors(work *w, int t, int turn)
+{
+    for (int i = 0; i < w->n; i++) w->from[i] = i;
+    for (int key = 0; key < w->keys; key++) {
+        int donor = -1, copies = 0, carries = 0;
+        for (int k = w->start[key]; k < w->start[key + 1]; k++)
+            if (op_of(w, w->bucket[k], t) == w->copy && copies++ == turn) donor = w->bucket[k];
+        for (int k = w->start[key]; donor >= 0 && k < w->start[key + 1]; k++) {
+            int i = w->bucket[k];
+            if (i < w->n && op_of(w, i, t) == w->carry && carries++ < FEW) w->from[i] = donor;
+        }
+    }
+}
+
 static int argmax(int n, const float *x)
 {
     int best = 0;
@@ -102,9 +125,20 @@ static void count(work *w, int site, int i, int t, const float *patched)
     sums x = {1, argmax(s->d.C, patched) == other, (double)patched[other] - (double)patched[own] - base,
               (double)theirs[other] - (double)theirs[own] - base};
     size_t at = (size_t)i * (size_t)s->d.T + (size_t)t;
+    if (w->first) {
+        add(&w->few[site][place], &x);
+        return;
+    }
     add(&w->all[site], &x);
     for (uint64_t left = s->data->strata[at]; left; left &= left - 1) add(&w->stratum[site][__builtin_ctzll(left)], &x);
     if (w->has_op && w->op.of[at] >= 0) add(&w->cell[site][(int)place * w->op.values + w->op.of[at]], &x);
+}
+
+static bool has_donor(const work *w, int first, int n)
+{
+    for (int i = first; i < first + n; i++)
+        if (w->from[i] != i) return true;
+    return false;
 }
 
 static void patch_position(work *w, int site, int t)
@@ -116,6 +150,7 @@ static void patch_position(work *w, int site, int t)
                       .position = t};
     for (int first = 0; first < w->n; first += most) {
         int n = w->n - first < most ? w->n - first : most;
+        if (!has_donor(w, first, n)) continue;
         gs_view view = {.step = s->q->step, .first = first, .patch = &patch};
         gs_forward(p, s->data->tokens + (size_t)first * (size_t)s->d.T, n, &view, NULL);
         for (int i = 0; i < n; i++) w->row[i] = i * s->d.T + t;
@@ -148,7 +183,15 @@ static int open_work(work *w, gs_scene *s, gs_err *e)
     w->start = gs_alloc((size_t)keys_most(s) + 1, 4);
     w->row = gs_alloc((size_t)gs_pass_most(s->q->pass), 4);
     w->has_op = gs_label_family(s, "op", &w->op);
-    for (int site = 0; site < SITES && w->has_op; site++) w->cell[site] = gs_alloc((size_t)(s->Q * w->op.values), sizeof(sums));
+    w->carry = w->copy = -1;
+    for (int k = 0; w->has_op && k < w->op.values; k++) {
+        if (!strcmp(w->op.names[k], "carry")) w->carry = k;
+        if (!strcmp(w->op.names[k], "copy")) w->copy = k;
+    }
+    for (int site = 0; site < SITES; site++) {
+        w->few[site] = gs_alloc((size_t)s->Q, sizeof(sums));
+        if (w->has_op) w->cell[site] = gs_alloc((size_t)(s->Q * w->op.values), sizeof(sums));
+    }
     return 0;
 }
 
@@ -163,6 +206,10 @@ static void tell_site(const work *w, int site)
         snprintf(both, sizeof both, "digit=%d,op=%s", i / w->op.values, w->op.names[i % w->op.values]);
         tell(w->s, &w->cell[site][i], site, both);
     }
+    for (int place = 0; place < w->s->Q; place++) {
+        const sums *x = &w->few[site][place];
+        if (x->pairs > 0) gs_tell(w->s, x->flips / x->pairs, "flip_rate_first", -1, "site=%s,digit=%d", site_names[site], place);
+    }
 }
 
 static int run(gs_scene *s, gs_err *e)
@@ -170,13 +217,17 @@ static int run(gs_scene *s, gs_err *e)
     work w;
     if (open_work(&w, s, e)) return -1;
     for (int t = s->d.first; t < s->d.T; t++) {
-        bool any = false;
         draw_donors(&w, t);
-        for (int i = 0; i < w.n; i++) any |= w.from[i] != i;
-        for (int site = 0; any && site < SITES; site++) patch_position(&w, site, t);
+        for (int site = 0; site < SITES; site++) patch_position(&w, site, t);
+        w.first = true;
+        for (int turn = 0; turn < FEW && w.carry >= 0 && w.copy >= 0; turn++) {
+            first_donors(&w, t, turn);
+            for (int site = 0; site < SITES; site++) patch_position(&w, site, t);
+        }
+        w.first = false;
     }
     for (int site = 0; site < SITES; site++) tell_site(&w, site);
-    for (int site = 0; site < SITES; site++) free(w.cell[site]);
+    for (int site = 0; site < SITES; site++) free(w.cell[site]), free(w.few[site]);
     gs_label_free(&w.op);
     free(w.key), free(w.from), free(w.bucket), free(w.start), free(w.row);
     gs_clean_close(&w.clean);
@@ -186,7 +237,7 @@ static int run(gs_scene *s, gs_err *e)
 static size_t bytes(const gs_scene *s)
 {
     size_t n = (size_t)s->n, ints = 3 * n + 2 * (size_t)keys_most(s) + 1 + (size_t)s->most + n * (size_t)s->d.T;
-    size_t cells = SITES * (size_t)(s->Q * gs_label_values_most(s)) * sizeof(sums);
+    size_t cells = SITES * (size_t)(s->Q * (gs_label_values_most(s) + 1)) * sizeof(sums);
     return gs_clean_bytes(&s->d, s->n) + gs_evaluate_bytes(&s->d, s->most) + ints * sizeof(int32_t) + cells;
 }
 
@@ -195,8 +246,10 @@ static bool applies(const gs_config *c) { return (void)c, true; }
 static const gs_metric_row metrics[] = {
     {"flip_rate", "fraction", 0, true, "share of the patched positions whose prediction becomes the donor's answer; site attn or ffn",
      "site *"},
+    {"flip_rate_first", "fraction", 0, true,
+     "the same, of the first five inputs of a digit with a carry into it, from each of the first five without", "site digit"},
     {"effect", "", 0, false, "logit difference that the patch moves, over the donor's whole difference", "site *"},
     {"pairs", "positions", 0, false, "positions with a donor", "*"},
     {0}};
 const gs_probe gs_probe_patching = {"patching", "predictions after a block's output at one position comes from another input", "every run",
-                                    applies, metrics, run, GS_SEES_LOGITS, 12, bytes};
+                                    applies, metrics, run, GS_SEES_LOGITS, 17, bytes};

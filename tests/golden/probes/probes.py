@@ -547,6 +547,15 @@ class Probes:
                 ld = [x[np.arange(len(base)), y[other]] - x[np.arange(len(base)), y[base]] for x in (logits, own[base, t], own[other, t])]
                 for k, i in enumerate(base):
                     found[site].append((i, t, logits[k].argmax() == y[other[k]], ld[0][k] - ld[1][k], ld[2][k] - ld[1][k]))
+        for t in range(d.first, d.T) if "op=carry" in d.strata else ():
+            key, place = d.key(t), f"digit={t - d.first}"
+            copies, carries = (d.strata[f"op={op}"][:, t] for op in ("copy", "carry"))
+            pairs = [(i, k) for x in np.unique(key) for i in np.flatnonzero((key == x) & carries)[:5] for k in np.flatnonzero((key == x) & copies)[:5]]
+            for site in found if pairs else ():
+                base, other = np.array(pairs).T
+                values = [self.seen[site, l][other, t] for l in range(m.L)]
+                logits = m.forward(d.tokens[base], patch=(site, t, values))["logits"][:, t]
+                self.tell("patching", (logits.argmax(-1) == d.targets[other, t]).mean(), "flip_rate_first", f"site={site}", place)
         for site, rows in found.items():
             rows = np.array(rows)
             at = rows[:, 0].astype(int), rows[:, 1].astype(int)
