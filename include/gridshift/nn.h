@@ -161,6 +161,8 @@ int gs_pass_first(const gs_pass *p, int layer); /* the first position that the l
  * expert that the token did not meet is 0. GATE (act of it) and UP: the two factors of a gated block. */
 typedef enum gs_hidden { GS_HIDDEN_ALL, GS_HIDDEN_GATE, GS_HIDDEN_UP } gs_hidden;
 void gs_pass_hidden(const gs_pass *p, int layer, gs_hidden what, float *out);
+/* Mixtures: the same (GS_HIDDEN_ALL) as if every token had met every expert, after a forward without a patch and not in training. */
+void gs_pass_every_expert(const gs_pass *p, int layer, float *out);
 
 /* Places for gs_view.record: n sequences. */
 size_t gs_clean_bytes(const gs_dims *d, int n); /* what gs_clean_open will allocate */

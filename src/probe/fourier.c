@@ -1,6 +1,7 @@
 /* Does the model compute with Fourier features of the answer? Modular addition and subtraction, over all p^2 pairs at "=".
  *
- * Hidden units of a mixture are 0 for pairs that do not meet their expert. A unit is dead when the power of its signal is below GS_DEAD;
+ * Hidden units of a mixture are 0 for pairs that do not meet their expert; the published concentration (unrouted) runs every expert on all
+ * pairs instead. A unit is dead when the power of its signal is below GS_DEAD;
  * the published mean counts such units as 0 (arXiv 2605.09403), so means over live units and the mean weighted by power stand beside it.
  * The subspace evidence is like for like: the mean over the first 5 principal components beside the largest of them (the published one). */
 #include <math.h>
@@ -19,7 +20,7 @@ static int modulus_of(const gs_scene *s) { return (int)gs_int(s->c, GS_TASK_MODU
 
 /* -- neurons ------------------------------------------------------------------------------------------------------------- */
 
-static void concentrations(gs_scene *s, const gs_spectrum *f, int layer, bool one_sided)
+static void concentrations(gs_scene *s, const gs_spectrum *f, const char *of, int layer, bool one_sided)
 {
     const char *tail = one_sided ? "_one_sided" : "";
     double all = 0, strongest = 0, power = 0;
@@ -32,9 +33,22 @@ static void concentrations(gs_scene *s, const gs_spectrum *f, int layer, bool on
     const struct { const char *what; double value; bool there; } rows[] = {
         {"", all / f->n, true}, {"_live", all / live, live > 0}, {"_weighted", strongest / power, power > 0}};
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "neuron_concentration%s%s", rows[i].what, tail);
+        snprintf(name, sizeof name, "%s_concentration%s%s", of, rows[i].what, tail);
         if (rows[i].there) gs_tell(s, rows[i].value, name, layer, "%s", "");
     }
+}
+
+/* A block without experts has no other units. */
+static void unrouted(gs_scene *s, const gs_spectrum *hidden, int layer)
+{
+    gs_spectrum own;
+    const gs_spectrum *f = s->every[layer] ? &own : hidden;
+    int live = 0;
+    if (s->every[layer]) gs_spectrum_of(s, s->units, s->every[layer], &own);
+    concentrations(s, f, "unrouted", layer, false), concentrations(s, f, "unrouted", layer, true);
+    for (int h = 0; h < f->n; h++) live += gs_power_total(f, h) >= GS_DEAD;
+    gs_tell(s, 1 - (double)live / f->n, "unrouted_dead_units", layer, "%s", "");
+    if (s->every[layer]) gs_spectrum_free(&own);
 }
 
 static double largest(const double *fve, int K, int n, int h)
@@ -67,7 +81,7 @@ static void neurons(gs_scene *s, const gs_spectrum *f, int layer, const int *key
         live++, of_live += most, single += most > SINGLE;
     }
     for (int h = 0; h < f->n; h++) all += gs_power_total(f, h) >= GS_DEAD ? largest(fve, f->K, f->n, h) : 0;
-    concentrations(s, f, layer, false), concentrations(s, f, layer, true);
+    concentrations(s, f, "neuron", layer, false), concentrations(s, f, "neuron", layer, true);
     gs_tell(s, 1 - (double)live / f->n, "dead_units", layer, "%s", "");
     gs_tell(s, all / f->n, "neuron_fve", layer, "%s", "");
     if (live) gs_tell(s, of_live / live, "neuron_fve_live", layer, "%s", "");
@@ -92,27 +106,46 @@ static float *score(const gs_scene *s, const gs_moments *m, const float *x, int 
     return scores;
 }
 
-static void components(gs_scene *s, const gs_moments *m, int layer)
+/* Of x (rows, m->n); `of` is "" or "unrouted_", of which the published summary alone is told. */
+static void components(gs_scene *s, const gs_moments *m, const float *x, const char *of, int layer)
 {
     int count = m->n < COMPONENTS ? m->n : COMPONENTS;
     while (count > 0 && m->values[count - 1] <= 1e-9 * m->values[0]) count--; /* of a layer of lower rank */
     if (!count) return;
-    float *scores = score(s, m, s->hidden[layer], count);
+    float *scores = score(s, m, x, count);
     double *fve = gs_explained(s, modulus_of(s), count, scores), sum[3] = {0}, most[3] = {0};
     gs_spectrum f;
     gs_spectrum_of(s, count, scores, &f);
     for (int i = 0; i < count; i++) {
         const double value[3] = {gs_concentration(&f, i, 1, false), gs_concentration(&f, i, 1, true), largest(fve, f.K, count, i)};
         for (int j = 0; j < 3; j++) sum[j] += value[j], most[j] = value[j] > most[j] ? value[j] : most[j];
+        if (*of) continue;
         gs_tell(s, value[0], "pc_concentration", layer, "pc=%d", i + 1);
         gs_tell(s, value[2], "pc_fve", layer, "pc=%d", i + 1);
     }
     static const char *const names[3][2] = {{"pc_concentration_mean", "pc_concentration_max"},
                                             {"pc_concentration_mean_one_sided", "pc_concentration_max_one_sided"},
                                             {"pc_fve_mean", "pc_fve_max"}};
-    for (int j = 0; j < 3; j++) gs_tell(s, sum[j] / count, names[j][0], layer, "%s", ""), gs_tell(s, most[j], names[j][1], layer, "%s", "");
+    for (int j = 0; j < (*of ? 1 : 3); j++) {
+        char name[2][48];
+        for (int k = 0; k < 2; k++) snprintf(name[k], sizeof name[k], "%s%s", of, names[j][k]);
+        gs_tell(s, sum[j] / count, name[0], layer, "%s", "");
+        gs_tell(s, most[j], name[1], layer, "%s", "");
+    }
     free(scores), free(fve);
     gs_spectrum_free(&f);
+}
+
+static void unrouted_components(gs_scene *s, const gs_moments *hidden, int layer)
+{
+    gs_moments own;
+    if (!s->every[layer]) {
+        components(s, hidden, s->hidden[layer], "unrouted_", layer);
+        return;
+    }
+    gs_moments_of(s, s->rows, s->units, s->every[layer], true, &own);
+    components(s, &own, s->every[layer], "unrouted_", layer);
+    gs_moments_free(&own);
 }
 
 /* R^2 of the ridge regression of cos and sin (w_k s), pooled, on the whole layer with an intercept: with the covariance's eigenpairs
@@ -206,8 +239,10 @@ static int run(gs_scene *s, gs_err *e)
         gs_spectrum f;
         gs_spectrum_of(s, s->units, s->hidden[l], &f);
         neurons(s, &f, l, key, keys);
+        unrouted(s, &f, l);
         const gs_moments *m = gs_scene_pca(s, l);
-        components(s, m, l);
+        components(s, m, s->hidden[l], "", l);
+        unrouted_components(s, m, l);
         regressions(s, &f, m, l, key, keys);
         if (s->p[l]) router(s, l);
         gs_spectrum_free(&f);
@@ -224,7 +259,8 @@ static size_t bytes(const gs_scene *s)
     int p = modulus_of(s), E = s->d.E;
     size_t scores = COMPONENTS * (size_t)s->rows * sizeof(float) + gs_explained_bytes(p, COMPONENTS) + gs_spectrum_bytes(p, COMPONENTS);
     size_t routed = (size_t)(s->rows * E) * sizeof(float) + gs_spectrum_bytes(p, E);
-    size_t units = gs_bytes_most(gs_explained_bytes(p, s->units), gs_moments_bytes(s->units, true));
+    size_t units = gs_bytes_most(gs_explained_bytes(p, s->units), gs_spectrum_bytes(p, s->units));
+    units = gs_bytes_most(units, gs_moments_bytes(s->units, true) + (gs_is_moe(s->c) ? scores : 0));
     size_t layer = gs_bytes_most(units, gs_bytes_most(scores, routed));
     size_t matrices = gs_spectrum_bytes(p, s->d.D) + 2 * (size_t)p * sizeof(double), keys = (size_t)p / 2 * sizeof(int);
     return gs_bytes_most(gs_fourier_logits_bytes(p), keys + gs_bytes_most(gs_spectrum_bytes(p, s->units) + layer, matrices));
@@ -245,6 +281,16 @@ static const gs_metric_row metrics[] = {
      "layer"},
     {"neuron_concentration_live_one_sided", "", 1, false, "one-sided, mean over live units", "layer"},
     {"neuron_concentration_weighted_one_sided", "", 1, false, "one-sided, weighted by power", "layer"},
+    {"unrouted_concentration", "", 1, false,
+     "neuron_concentration with every expert of a mixture run on all pairs, met or not (the published one)", "layer"},
+    {"unrouted_concentration_live", "", 1, false, "the same, mean over live units", "layer"},
+    {"unrouted_concentration_weighted", "", 1, false, "the same, weighted by the units' power", "layer"},
+    {"unrouted_concentration_one_sided", "", 1, false, "one-sided, mean over all units", "layer"},
+    {"unrouted_concentration_live_one_sided", "", 1, false, "one-sided, mean over live units", "layer"},
+    {"unrouted_concentration_weighted_one_sided", "", 1, false, "one-sided, weighted by power", "layer"},
+    {"unrouted_pc_concentration_mean", "", 1, false, "two-sided, mean over the first 5 components of those units", "layer"},
+    {"unrouted_pc_concentration_max", "", 1, false, "two-sided, largest of the first 5 components (the published one)", "layer"},
+    {"unrouted_dead_units", "fraction", 0, true, "share of those units whose signal has a power below 1e-12", "layer"},
     {"dead_units", "fraction", 0, true, "share of the hidden units whose signal has a power below 1e-12", "layer"},
     {"neuron_fve", "", 1, false, "variance that one frequency of a and b explains (Nanda et al. 2023), mean over all units", "layer"},
     {"neuron_fve_live", "", 1, false, "the same, mean over live units", "layer"},
@@ -253,7 +299,7 @@ static const gs_metric_row metrics[] = {
      "layer rank"},
     {"pc_concentration", "", 1, false, "two-sided concentration of a principal component of the hidden activations", "layer pc"},
     {"pc_concentration_mean", "", 1, false, "two-sided, mean over the first 5 components", "layer"},
-    {"pc_concentration_max", "", 1, false, "two-sided, largest of the first 5 components (the published summary)", "layer"},
+    {"pc_concentration_max", "", 1, false, "two-sided, largest of the first 5 components", "layer"},
     {"pc_concentration_mean_one_sided", "", 1, false, "one-sided, mean over the first 5 components", "layer"},
     {"pc_concentration_max_one_sided", "", 1, false, "one-sided, largest of the first 5 components", "layer"},
     {"pc_fve", "", 1, false, "variance of a principal component that one frequency explains", "layer pc"},
@@ -279,4 +325,4 @@ static const gs_metric_row metrics[] = {
     {0}};
 const gs_probe gs_probe_fourier = {"fourier", "spectra of units, components, router, logits and matrices over the answers",
                                    "modular addition and subtraction", applies, metrics, run,
-                                   GS_SEES_HIDDEN | GS_SEES_PCA | GS_SEES_LOGITS | GS_SEES_ROUTES, 4, bytes};
+                                   GS_SEES_HIDDEN | GS_SEES_EVERY | GS_SEES_PCA | GS_SEES_LOGITS | GS_SEES_ROUTES, 4, bytes};

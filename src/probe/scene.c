@@ -18,6 +18,7 @@ static void take(gs_scene *s, unsigned sees)
             s->ffn[l] = gs_arena_take(&s->arena, block, sizeof(float));
         }
         if (sees & GS_SEES_HIDDEN) s->hidden[l] = gs_arena_take(&s->arena, hidden, sizeof(float));
+        if (sees & GS_SEES_EVERY && moe) s->every[l] = gs_arena_take(&s->arena, hidden, sizeof(float));
         if (sees & GS_SEES_FACTORS) {
             s->gate[l] = gs_arena_take(&s->arena, hidden, sizeof(float));
             s->up[l] = gs_arena_take(&s->arena, hidden, sizeof(float));
@@ -71,6 +72,7 @@ static void keep(gs_scene *s, unsigned sees, int first, int n, int32_t *row)
             gs_pass_hidden(s->q->pass, l, GS_HIDDEN_GATE, s->gate[l] + at);
             gs_pass_hidden(s->q->pass, l, GS_HIDDEN_UP, s->up[l] + at);
         }
+        if (s->every[l]) gs_pass_every_expert(s->q->pass, l, s->every[l] + at);
         if (s->choice[l]) keep_routes(s, l, first, n);
     }
     if (!(sees & GS_SEES_LOGITS)) return;

@@ -9,7 +9,8 @@
 enum { GS_LAYERS_MOST = 64 }; /* the key table's bound of model.layers */
 
 /* What the pass keeps. */
-enum { GS_SEES_BLOCKS = 1, GS_SEES_HIDDEN = 2, GS_SEES_FACTORS = 4, GS_SEES_ROUTES = 8, GS_SEES_LOGITS = 16, GS_SEES_PCA = 32 };
+enum { GS_SEES_BLOCKS = 1, GS_SEES_HIDDEN = 2, GS_SEES_FACTORS = 4, GS_SEES_ROUTES = 8, GS_SEES_LOGITS = 16, GS_SEES_PCA = 32,
+       GS_SEES_EVERY = 64 };
 
 struct gs_scene {
     const gs_measure *q;
@@ -24,6 +25,7 @@ struct gs_scene {
     /* by layer; NULL unless a probe needs them */
     float *mix[GS_LAYERS_MOST], *attn[GS_LAYERS_MOST], *ffn[GS_LAYERS_MOST];     /* (rows, D): heads before o, the blocks' outputs */
     float *hidden[GS_LAYERS_MOST], *gate[GS_LAYERS_MOST], *up[GS_LAYERS_MOST]; /* (rows, units) */
+    float *every[GS_LAYERS_MOST];                                              /* mixtures: hidden, had every token met every expert */
     int32_t *choice[GS_LAYERS_MOST];                                           /* (n T, k), all positions; -1: not routed */
     float *p[GS_LAYERS_MOST];                                                  /* (n T, E); NULL without a router */
     float *logits;                                                             /* (rows, C) */

@@ -72,7 +72,7 @@ static void numbers_are_numpys(void **state)
         free(path);
     }
     assert_int_equal(json_object_size(root), 7);
-    assert_int_equal(count, 1691);
+    assert_int_equal(count, 1709);
     json_decref(root);
 }
 

@@ -189,6 +189,7 @@ class Model:
         at = f"blocks.{l}.ffn."
         if not self.moe:
             y, out["hidden", l], out["gate", l], out["up", l] = self.block(at, x)
+            out["every", l] = out["hidden", l]
             return y
         k, E = self.c["ffn.top_k"], self.E
         p = softmax(x @ self.w[at + "router.weight"].T)
@@ -197,11 +198,12 @@ class Model:
         if self.c["router.gate"] == "renorm":
             weight = weight / weight.sum(-1, keepdims=True)
         y = 0
-        parts = [[], [], []]
+        parts, every = [[], [], []], []
         for e in range(E):
             meets = (choice == e).any(-1, keepdims=True)
             share = (weight * (choice == e)).sum(-1, keepdims=True)
             z, *insides = self.block(f"{at}experts.{e}.", x)
+            every.append(insides[0])
             if ("expert", l, e) not in self.zeroed:
                 y = y + share * z
             for part, inside in zip(parts, insides):
@@ -210,7 +212,7 @@ class Model:
         for name, part in zip(("hidden", "gate", "up"), parts):
             if part:
                 out[name, l] = np.concatenate(part, -1)
-        out["p", l], out["choice", l] = p, choice
+        out["p", l], out["choice", l], out["every", l] = p, choice, np.concatenate(every, -1)
         return y
 
     def forward(self, tokens, zeroed=(), patch=None):
@@ -376,13 +378,8 @@ class Probes:
             signal = self.signal(x)
             each = self.explained(x)
             fve = each.max(0)
-            for tail, one in (("", False), ("_one_sided", True)):
-                conc, total = self.concentration(signal, one_sided=one)
-                live = total >= 1e-12
-                self.tell("fourier", conc.mean(), "neuron_concentration" + tail, layer=l)
-                if live.any():
-                    self.tell("fourier", conc[live].mean(), "neuron_concentration_live" + tail, layer=l)
-                    self.tell("fourier", (conc * total).sum() / total.sum(), "neuron_concentration_weighted" + tail, layer=l)
+            self.tell("fourier", 1 - self.units(self.signal(self.rows("every", l)), "unrouted", l).mean(), "unrouted_dead_units", layer=l)
+            live = self.units(signal, "neuron", l)
             self.tell("fourier", 1 - live.mean(), "dead_units", layer=l)
             self.tell("fourier", (fve * live).mean(), "neuron_fve", layer=l)
             self.tell("fourier", fve[live].mean(), "neuron_fve_live", layer=l)
@@ -390,19 +387,40 @@ class Probes:
             for i, k in enumerate(keys[:5]):
                 self.tell("fourier", (each[k - 1, live] > 0.85).mean(), "neuron_fve_85_key", f"rank={i + 1}", layer=l)
             self.components(x, l)
+            self.top(self.rows("every", l), "unrouted_", l)
             self.regressions(x, keys, l)
             if self.m.moe:
                 self.router(l)
         self.matrix(self.w["embed.weight"], "embed_gini", "embed_top5")
         self.matrix(self.w["unembed.weight"], "unembed_gini", "unembed_top5")
 
-    def components(self, x, l):
+    def units(self, signal, of, l):
+        """-> which are alive"""
+        for tail, one in (("", False), ("_one_sided", True)):
+            conc, total = self.concentration(signal, one_sided=one)
+            live = total >= 1e-12
+            self.tell("fourier", conc.mean(), f"{of}_concentration{tail}", layer=l)
+            if live.any():
+                self.tell("fourier", conc[live].mean(), f"{of}_concentration_live{tail}", layer=l)
+                self.tell("fourier", (conc * total).sum() / total.sum(), f"{of}_concentration_weighted{tail}", layer=l)
+        return live
+
+    @staticmethod
+    def scores(x):
         u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
         count = min(5, (s ** 2 > 1e-9 * s[0] ** 2).sum())
-        scores = u[:, :count] * s[:count]
+        return u[:, :count] * s[:count]
+
+    def top(self, x, of, l):
+        two = self.concentration(self.signal(self.scores(x)))[0]
+        self.tell("fourier", two.mean(), f"{of}pc_concentration_mean", layer=l)
+        self.tell("fourier", two.max(), f"{of}pc_concentration_max", layer=l)
+
+    def components(self, x, l):
+        scores = self.scores(x)
         two, one = self.concentration(self.signal(scores))[0], self.concentration(self.signal(scores), one_sided=True)[0]
         fve = self.explained(scores).max(0)
-        for i in range(count):
+        for i in range(scores.shape[1]):
             self.tell("fourier", two[i], "pc_concentration", f"pc={i + 1}", layer=l)
             self.tell("fourier", fve[i], "pc_fve", f"pc={i + 1}", layer=l)
         for name, x, tail in (("pc_concentration", two, ""), ("pc_concentration", one, "_one_sided"), ("pc_fve", fve, "")):
