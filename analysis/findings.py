@@ -39,6 +39,9 @@ Published GLUs are matched in the final figures only. Elsewhere they are wider o
 addition and the histogram; 128, and 256 in a mixture, in n + 7. n + 7 and the histogram have arms of those widths beside the published numbers; the
 published time to 99 % and ablations of modular GLUs stand beside ours of 340 units, and are not theirs.
 
+A unit of a mixture is 0 for the pairs that the router sends elsewhere; *unrouted* concentrations are of every expert on all pairs, which is what was
+published, at the best checkpoint.
+
 Modular addition was published modulo 113 with 30 % of the pairs. The *quick* files are modulo 53 with 60 % of them, where a dense block groks within
 minutes: what is supported or contradicted there holds there, and is no verdict on the published setting, which `modular_headline` repeats.
 """
