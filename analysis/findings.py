@@ -66,7 +66,7 @@ def found(claim):
     unit = claim["unit"]
     limits = words.interval(claim["estimate low"], claim["estimate high"], unit, True)
     if not claim["estimate"]:
-        return "no seeds yet" if claim["n_compare"] == "0" else "nobody got there"
+        return "no values yet" if claim["n_compare"] == "0" else "nobody got there"
     return " ".join(part for part in (words.number(claim["estimate"], unit, True), limits, unit) if part)
 
 

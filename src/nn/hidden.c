@@ -36,41 +36,47 @@ void gs_pass_hidden(const gs_pass *p, int layer, gs_hidden what, float *out)
         }
 }
 
-typedef struct room { float *x, *y; gs_block_acts acts; } room; /* (rows, D) both */
-
-static void take_room(const gs_pass *p, size_t rows, gs_arena *arena, room *r)
+/* y (GS_GROUP, D) and the activations of as many rows. */
+static float *take_group(const gs_pass *p, gs_arena *arena, gs_block_acts *a)
 {
     const gs_dims *d = &p->m->d;
-    r->x = gs_arena_take(arena, rows * (size_t)d->D, sizeof *r->x);
-    r->y = gs_arena_take(arena, rows * (size_t)d->D, sizeof *r->y);
-    gs_block_acts_take(&r->acts, arena, gs_ffn_of(&p->m->config)->block, rows, (size_t)d->width);
+    gs_block_acts_take(a, arena, gs_ffn_of(&p->m->config)->block, GS_GROUP, (size_t)d->width);
+    return gs_arena_take(arena, (size_t)GS_GROUP * (size_t)d->D, sizeof(float));
 }
 
-/* x (rows, D): the block's inputs from position d.first on. */
-static void inputs(const gs_pass *p, const gs_layer_acts *a, float *x)
+/* Rows first..first+count of the layer to their places in out, if they are read out. */
+static void place_units(const gs_pass *p, const gs_layer_acts *a, int expert, int first, int count, const float *h, float *out)
 {
     const gs_dims *d = &p->m->d;
-    size_t D = (size_t)d->D, Q = (size_t)(d->T - d->first), skip = (size_t)(d->first - a->first);
-    for (size_t i = 0; i < (size_t)p->n; i++) memcpy(x + i * Q * D, a->norm2 + (i * (Q + skip) + skip) * D, Q * D * sizeof *x);
+    int Q = d->T - a->first, skip = d->first - a->first;
+    size_t width = (size_t)d->width;
+    for (int r = first; r < first + count; r++, h += width) {
+        if (r % Q < skip) continue;
+        size_t to = (size_t)(r / Q * (Q - skip) + r % Q - skip);
+        memcpy(out + (to * (size_t)d->E + (size_t)expert) * width, h, width * sizeof *out);
+    }
 }
 
 void gs_pass_every_expert(const gs_pass *p, int layer, float *out)
 {
     static const gs_view view = {0};
     const gs_dims *d = &p->m->d;
-    size_t rows = (size_t)(p->n * (d->T - d->first)), width = (size_t)d->width, units = width * (size_t)d->E;
+    const gs_layer_acts *a = &p->layer[layer];
+    int rows = p->n * (d->T - a->first);
     gs_arena arena = {0};
-    room r;
+    gs_block_acts acts;
     gs_err e;
-    take_room(p, rows, &arena, &r);
-    if (gs_arena_open(&arena, &e)) gs_die("%s", e.text); /* of one chunk: about as large as a level-2 cache */
-    take_room(p, rows, &arena, &r);
-    inputs(p, &p->layer[layer], r.x);
-    for (int expert = 0; expert < d->E; expert++) {
-        gs_block_use use = {.m = p->m, .tensor = gs_block_tensor(p->m, layer, expert), .rows = (int)rows, .x = r.x, .a = r.acts,
-                            .up = gs_block_up(p, layer, expert, &view), .down = gs_block_down(p, layer, expert, &view)};
-        gs_ffn_of(&p->m->config)->block->forward(&use, r.y);
-        for (size_t k = 0; k < rows; k++) memcpy(out + k * units + (size_t)expert * width, r.acts.h + k * width, width * sizeof *out);
-    }
+    take_group(p, &arena, &acts);
+    if (gs_arena_open(&arena, &e)) gs_die("%s", e.text);
+    float *y = take_group(p, &arena, &acts);
+    for (int expert = 0; expert < d->E; expert++)
+        for (int first = 0; first < rows; first += GS_GROUP) {
+            int count = rows - first < GS_GROUP ? rows - first : GS_GROUP;
+            gs_block_use use = {.m = p->m, .tensor = gs_block_tensor(p->m, layer, expert), .rows = count, .a = acts,
+                                .x = a->norm2 + (ptrdiff_t)first * d->D,
+                                .up = gs_block_up(p, layer, expert, &view), .down = gs_block_down(p, layer, expert, &view)};
+            gs_ffn_of(&p->m->config)->block->forward(&use, y);
+            place_units(p, a, expert, first, count, acts.h, out);
+        }
     gs_arena_close(&arena);
 }

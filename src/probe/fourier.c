@@ -1,9 +1,9 @@
 /* Does the model compute with Fourier features of the answer? Modular addition and subtraction, over all p^2 pairs at "=".
  *
- * Hidden units of a mixture are 0 for pairs that do not meet their expert; the published concentration (unrouted) runs every expert on all
- * pairs instead. A unit is dead when the power of its signal is below GS_DEAD;
- * the published mean counts such units as 0 (arXiv 2605.09403), so means over live units and the mean weighted by power stand beside it.
- * The subspace evidence is like for like: the mean over the first 5 principal components beside the largest of them (the published one). */
+ * Hidden units of a mixture are 0 for pairs that do not meet their expert; the published numbers (unrouted) are of every expert on all
+ * pairs. A unit is dead when the power of its signal is below GS_DEAD; the published mean counts such units as 0 (arXiv 2605.09403), so
+ * means over live units and the mean weighted by power stand beside it. The subspace evidence is like for like: the mean over the first 5
+ * principal components beside the largest of them (which is published). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static int modulus_of(const gs_scene *s) { return (int)gs_int(s->c, GS_TASK_MODU
 
 /* -- neurons ------------------------------------------------------------------------------------------------------------- */
 
-static void concentrations(gs_scene *s, const gs_spectrum *f, const char *of, int layer, bool one_sided)
+/* Returns how many units are alive. */
+static int concentrations(gs_scene *s, const gs_spectrum *f, const char *of, int layer, bool one_sided)
 {
     const char *tail = one_sided ? "_one_sided" : "";
     double all = 0, strongest = 0, power = 0;
@@ -36,6 +37,7 @@ static void concentrations(gs_scene *s, const gs_spectrum *f, const char *of, in
         snprintf(name, sizeof name, "%s_concentration%s%s", of, rows[i].what, tail);
         if (rows[i].there) gs_tell(s, rows[i].value, name, layer, "%s", "");
     }
+    return live;
 }
 
 /* A block without experts has no other units. */
@@ -43,11 +45,9 @@ static void unrouted(gs_scene *s, const gs_spectrum *hidden, int layer)
 {
     gs_spectrum own;
     const gs_spectrum *f = s->every[layer] ? &own : hidden;
-    int live = 0;
     if (s->every[layer]) gs_spectrum_of(s, s->units, s->every[layer], &own);
-    concentrations(s, f, "unrouted", layer, false), concentrations(s, f, "unrouted", layer, true);
-    for (int h = 0; h < f->n; h++) live += gs_power_total(f, h) >= GS_DEAD;
-    gs_tell(s, 1 - (double)live / f->n, "unrouted_dead_units", layer, "%s", "");
+    concentrations(s, f, "unrouted", layer, true);
+    gs_tell(s, 1 - (double)concentrations(s, f, "unrouted", layer, false) / f->n, "unrouted_dead_units", layer, "%s", "");
     if (s->every[layer]) gs_spectrum_free(&own);
 }
 
@@ -72,7 +72,7 @@ static void units_of_keys(gs_scene *s, const gs_spectrum *f, const double *fve, 
 
 static void neurons(gs_scene *s, const gs_spectrum *f, int layer, const int *key, int keys)
 {
-    double *fve = gs_explained(s, f->p, f->n, s->hidden[layer]), all = 0, of_live = 0;
+    double *fve = gs_explained(s, f->p, f->n, s->hidden[layer]), of_live = 0;
     int live = 0, single = 0;
     for (int h = 0; h < f->n; h++) {
         double most = largest(fve, f->K, f->n, h);
@@ -80,10 +80,9 @@ static void neurons(gs_scene *s, const gs_spectrum *f, int layer, const int *key
         if (!alive) continue;
         live++, of_live += most, single += most > SINGLE;
     }
-    for (int h = 0; h < f->n; h++) all += gs_power_total(f, h) >= GS_DEAD ? largest(fve, f->K, f->n, h) : 0;
     concentrations(s, f, "neuron", layer, false), concentrations(s, f, "neuron", layer, true);
     gs_tell(s, 1 - (double)live / f->n, "dead_units", layer, "%s", "");
-    gs_tell(s, all / f->n, "neuron_fve", layer, "%s", "");
+    gs_tell(s, of_live / f->n, "neuron_fve", layer, "%s", "");
     if (live) gs_tell(s, of_live / live, "neuron_fve_live", layer, "%s", "");
     if (live) gs_tell(s, (double)single / live, "neuron_fve_85", layer, "%s", "");
     if (live) units_of_keys(s, f, fve, layer, key, keys, live);
@@ -325,4 +324,4 @@ static const gs_metric_row metrics[] = {
     {0}};
 const gs_probe gs_probe_fourier = {"fourier", "spectra of units, components, router, logits and matrices over the answers",
                                    "modular addition and subtraction", applies, metrics, run,
-                                   GS_SEES_HIDDEN | GS_SEES_EVERY | GS_SEES_PCA | GS_SEES_LOGITS | GS_SEES_ROUTES, 4, bytes};
+                                   GS_SEES_HIDDEN | GS_SEES_EVERY | GS_SEES_PCA | GS_SEES_LOGITS | GS_SEES_ROUTES, 100, bytes};

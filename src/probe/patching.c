@@ -34,7 +34,7 @@ typedef struct work {
     gs_label op;                             /* when has_op */
     sums *cell[SITES];                       /* (Q, op.values): by digit and operation */
     int carry, copy;                         /* values of op; -1: none */
-    bool first;                              /* pairs of the first inputs are counted, and nothing else */
+    bool few_only;                           /* pairs of the first inputs are counted, and nothing else */
     sums *few[SITES];                        /* (Q): of those */
     int32_t *row;                            /* of a chunk */
 } work;
@@ -125,7 +125,7 @@ static void count(work *w, int site, int i, int t, const float *patched)
     sums x = {1, argmax(s->d.C, patched) == other, (double)patched[other] - (double)patched[own] - base,
               (double)theirs[other] - (double)theirs[own] - base};
     size_t at = (size_t)i * (size_t)s->d.T + (size_t)t;
-    if (w->first) {
+    if (w->few_only) {
         add(&w->few[site][place], &x);
         return;
     }
@@ -219,12 +219,12 @@ static int run(gs_scene *s, gs_err *e)
     for (int t = s->d.first; t < s->d.T; t++) {
         draw_donors(&w, t);
         for (int site = 0; site < SITES; site++) patch_position(&w, site, t);
-        w.first = true;
+        w.few_only = true;
         for (int turn = 0; turn < FEW && w.carry >= 0 && w.copy >= 0; turn++) {
             first_donors(&w, t, turn);
             for (int site = 0; site < SITES; site++) patch_position(&w, site, t);
         }
-        w.first = false;
+        w.few_only = false;
     }
     for (int site = 0; site < SITES; site++) tell_site(&w, site);
     for (int site = 0; site < SITES; site++) free(w.cell[site]), free(w.few[site]);
