@@ -285,9 +285,8 @@ def cost_part(studies):
     return words.table(head, rows, range(2, 9)) + "\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each.\n" + "".join(["\n", *notes] if notes else [])
 
 
-def left_part(studies):
-    have = {"sweeps/extended/map.yaml", *(study.about["sweep"] for study in studies)}  # map.md has the map's results
-    rows = [[f"`{p['sweep']}`", p["runs"], p["predicted_core_hours"]] for p in read_csv(RESULTS / "plans.csv") if p["sweep"] not in have]
+def left_part():
+    rows = [[f"`{p['sweep']}`", p["runs"], p["predicted_core_hours"]] for p in read_csv(RESULTS / "plans.csv") if not (RESULTS / Path(p["sweep"]).stem).is_dir()]
     return words.table(["sweep file", "runs", "predicted core-hours"], rows, (1, 2)) if rows else "Every sweep file was run.\n"
 
 
@@ -299,7 +298,7 @@ def page(studies):
         "from the tables in `analysis/results/`; every number is a table's.\n",
         "## In short\n", short_part(studies), "## How to read this\n", READING, *sections,
         "## Where models land\n", "[map.md](map.md): how alike the streams of all runs are, of a sweep of 216 runs and of the headline.\n",
-        "## What it took\n", cost_part(studies), "## Not run\n", left_part(studies)])
+        "## What it took\n", cost_part(studies), "## Not run\n", left_part()])
 
 
 def main():
