@@ -23,7 +23,7 @@ typedef struct gs_record {
     /* where and how long; never part of a comparison */
     char host[64];
     int rank;
-    double wall_s;
+    double wall_s; /* of all sessions of the run, without what was lost after a checkpoint */
     bool checkpoints; /* its folder has some that are of no use once this record is on the disk; not written */
 } gs_record;
 void gs_record_free(gs_record *r); /* frees the insides and zeroes */

@@ -58,7 +58,7 @@ typedef enum gs_outcome {
     GS_RUN_STORAGE,     /* its folder cannot be written: no record, since no other run would fare better; out->reason says why */
 } gs_outcome;
 /* Train, measure, write DIR/runs/ID/. Prints nothing; a failure is in the record. *out is owned by the caller (gs_record_free)
- * whatever the outcome; its host, rank and wall_s are the caller's to fill. */
+ * whatever the outcome; its host and rank are the caller's to fill. */
 gs_outcome gs_execute(const gs_work *w, gs_record *out);
 
 /* -- memory of a run (memory.c) ----------------------------------------------------------------------------- */

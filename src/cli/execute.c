@@ -16,7 +16,8 @@ typedef struct job {
     bool failed; /* out->reason says why */
     gs_buf routes[3]; /* of `kept`: what runs/ID/routes.CHECKPOINT.txt gets; empty: no such file */
     gs_places places;
-    double written_s; /* when the last checkpoint was, monotonic */
+    double counted_s; /* until when out->wall_s counts, monotonic */
+    double written_s; /* when the last checkpoint was */
 } job;
 
 static const char *const kept[] = {"final", "best", "first99"}; /* checkpoints that every run has, if it comes so far */
@@ -145,14 +146,22 @@ static void tell_lines(const job *j, gs_buf *notes)
     gs_buf_free(notes);
 }
 
+static void count_time(job *j)
+{
+    double now_s = gs_clock_s();
+    j->out->wall_s += now_s - j->counted_s;
+    j->counted_s = now_s;
+}
+
 /* A checkpoint that cannot be written does the run no harm: it goes on, and the older one stays. */
 static void write_snapshot(job *j, const gs_training *t, bool last)
 {
     gs_buf notes = {0};
     gs_err e;
-    j->written_s = gs_clock_s();
+    count_time(j);
+    j->written_s = j->counted_s;
     if (t->step > (last ? j->places.shared.step : gs_places_step(&j->places)) &&
-        gs_places_write(&j->places, t, &j->work->wanted, &j->out->metrics, last, &notes, &e))
+        gs_places_write(&j->places, t, j->out, last, &notes, &e))
         tell(j, e.text);
     tell_lines(j, &notes);
 }
@@ -169,7 +178,7 @@ static bool before_step(void *context, gs_training *t)
 static void resume(job *j, gs_training *t)
 {
     gs_buf notes = {0};
-    gs_places_resume(&j->places, t, &j->work->wanted, &j->out->metrics, &notes);
+    gs_places_resume(&j->places, t, j->out, &notes);
     tell_lines(j, &notes);
     j->written_s = gs_clock_s();
 }
@@ -224,7 +233,7 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     gs_config_id(w->config, out->id);
     gs_count(w->config, &out->counts);
     char *folder = gs_text("%s/runs/%s", w->dir, out->id);
-    job j = {.work = w, .folder = folder, .out = out};
+    job j = {.work = w, .folder = folder, .out = out, .counted_s = gs_clock_s()};
     gs_places_open(&j.places, w->dir, out->id, gs_is(w->config, GS_TRAIN_KEEP, 1));
     gs_numeric_start();
     gs_outcome outcome = open_and_run(&j);
@@ -232,6 +241,7 @@ gs_outcome gs_execute(const gs_work *w, gs_record *out)
     if (j.failed) gs_metrics_free(&out->metrics);
     out->checkpoints = j.places.shared.step > 0 && !gs_is(w->config, GS_TRAIN_KEEP, 1);
     gs_places_close(&j.places, outcome == GS_RUN_RECORDED);
+    count_time(&j);
     for (int k = 0; k < 3; k++) gs_buf_free(&j.routes[k]);
     free(folder);
     return outcome;

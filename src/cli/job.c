@@ -41,9 +41,9 @@ static char *unpack(const char *job, size_t length, job_head *head, gs_config *c
     return gs_text("%.*s", (int)(length - sizeof *head), job + sizeof *head);
 }
 
-static void give(const job_head *head, gs_record *record, gs_outcome outcome, double began_s, gs_bytes *result)
+static void give(const job_head *head, gs_record *record, gs_outcome outcome, gs_bytes *result)
 {
-    record->wall_s = round((gs_clock_s() - began_s) * 1e6) / 1e6;
+    record->wall_s = round(record->wall_s * 1e6) / 1e6;
     record->rank = gs_mpi_launched() ? gs_mpi_rank() : 0;
     gethostname(record->host, sizeof record->host - 1);
     char *json = outcome == GS_RUN_RECORDED ? gs_record_json(record) : gs_text("%s", record->reason);
@@ -64,11 +64,10 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
     gs_config config;
     gs_record record = {0};
     char *dir = unpack(job, length, &head, &config);
-    double began_s = gs_clock_s();
     gs_work work = {.dir = dir, .config = &config, .wanted = head.wanted, .budget_bytes = head.budget_bytes, .asked = gs_stop_poll,
                     .tell = tell};
     gs_outcome outcome = (*execute)(&work, &record);
-    give(&head, &record, outcome, began_s, result);
+    give(&head, &record, outcome, result);
     free(dir);
 }
 
@@ -87,5 +86,5 @@ void gs_job_fail(const char *job, size_t length, gs_outcome outcome, const char 
     gs_record record;
     free(unpack(job, length, &head, &config));
     gs_run_failed(&config, head.wanted, why, &record);
-    give(&head, &record, outcome, gs_clock_s(), result);
+    give(&head, &record, outcome, result);
 }

@@ -23,25 +23,24 @@ void gs_places_open(gs_places *p, const char *dir, const char *id, bool keep)
     free(real);
 }
 
-void gs_places_resume(gs_places *p, gs_training *t, const gs_wanted *wanted, gs_metrics *metrics, gs_buf *notes)
+void gs_places_resume(gs_places *p, gs_training *t, gs_record *r, gs_buf *notes)
 {
     gs_buf told = {0}; /* once is enough */
-    gs_snapshots_resume(&p->shared, t, wanted, metrics, notes);
-    if (p->local.dir && gs_snapshots_newest(&p->local, t, wanted, notes) > p->shared.step)
-        gs_snapshots_resume(&p->local, t, wanted, metrics, &told);
+    gs_snapshots_resume(&p->shared, t, r, notes);
+    if (p->local.dir && gs_snapshots_newest(&p->local, t, r, notes) > p->shared.step)
+        gs_snapshots_resume(&p->local, t, r, &told);
     gs_buf_free(&told);
 }
 
-int gs_places_write(gs_places *p, const gs_training *t, const gs_wanted *wanted, const gs_metrics *metrics, bool last, gs_buf *notes,
-                    gs_err *e)
+int gs_places_write(gs_places *p, const gs_training *t, const gs_record *r, bool last, gs_buf *notes, gs_err *e)
 {
     if (p->local.dir && !last && ++p->since < COPY_EVERY) {
-        if (!gs_folder_make(p->scratch, e) && !gs_snapshots_write(&p->local, t, wanted, metrics, e)) return 0;
+        if (!gs_folder_make(p->scratch, e) && !gs_snapshots_write(&p->local, t, r, e)) return 0;
         gs_buf_add(notes, "%s; GRIDSHIFT_SCRATCH is not used for this run\n", e->text);
         p->local.dir = NULL;
     }
     p->since = 0;
-    return gs_snapshots_write(&p->shared, t, wanted, metrics, e);
+    return gs_snapshots_write(&p->shared, t, r, e);
 }
 
 int64_t gs_places_step(const gs_places *p) { return p->local.step > p->shared.step ? p->local.step : p->shared.step; }

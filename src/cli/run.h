@@ -18,7 +18,7 @@ void gs_job_execute(void *context, const char *job, size_t length, gs_bytes *res
 void gs_job_isolate(void *context, const char *job, size_t length, gs_bytes *result);
 /* The result of a job that was ended from without: a failed record with this reason, or, when a stop ended it, none. */
 void gs_job_fail(const char *job, size_t length, gs_outcome outcome, const char *why, gs_bytes *result);
-/* The record of such a run; owned by the caller, its host, rank and wall_s for the caller to fill. */
+/* The record of such a run; owned by the caller, its host and rank for the caller to fill. */
 void gs_run_failed(const gs_config *c, gs_wanted w, const char *why, gs_record *out);
 typedef struct gs_result_head { /* what the master needs without reading the record */
     int32_t run;

@@ -1,6 +1,7 @@
 #include "cli/snapshot.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +9,11 @@
 
 #include "gridshift/store.h"
 
-enum { STEP, BEST_STEP, FIRST99_STEP, BAD_EVALUATIONS, MILESTONE, COUNTERS = MILESTONE + GS_MILESTONES };
+enum { STEP, BEST_STEP, FIRST99_STEP, BAD_EVALUATIONS, MICROSECONDS, MILESTONE, COUNTERS = MILESTONE + GS_MILESTONES };
 enum { ROW = 7 }; /* numbers of a gs_curve_row but its step, which is a multiple of eval.every */
 enum { FORMAT, ID, WANTED, METRICS, CHECKSUM, TEXTS };
 static const char *const text_names[TEXTS] = {"format", "id", "wanted", "metrics", "checksum"};
-static const char FORMAT_TEXT[] = "gridshift-run-1";
+static const char FORMAT_TEXT[] = "gridshift-run-2";
 
 /* The tensors of a file. The memory is t's own where it has the same form. */
 enum { T_COUNTERS, T_BEST_VALUE, T_CURVE, T_METRICS, T_PARAM, T_FIRST, T_SECOND, T_BEST, T_FIRST99, TENSORS };
@@ -88,38 +89,38 @@ static void take_tensors(state *s, const gs_training *t, size_t metrics)
 }
 
 /* What is measured on the way, which a later session cannot add to what is there: "ffn.out:zero routing every 100". */
-static gs_buf wanted_text(const gs_config *c, const gs_wanted *w)
+static gs_buf wanted_text(const gs_config *c, const gs_record *r)
 {
     gs_buf b = {0};
     gs_buf_add(&b, "%s", "");
     for (int site = 0; site < GS_SITE_COUNT && gs_int(c, GS_EVAL_RECORD); site++)
         for (int mode = 0; mode < GS_MODE_COUNT; mode++)
-            if (w->ablate & GS_ABLATE(site, mode)) gs_buf_add(&b, "%s:%s ", gs_site_names[site], gs_mode_names[mode]);
-    for (int i = 0; gs_probes[i] && w->probe_every; i++)
-        if (w->probes >> i & 1) gs_buf_add(&b, "%s ", gs_probes[i]->name);
-    if (w->probe_every) gs_buf_add(&b, "every %lld", (long long)w->probe_every);
+            if (r->ablate & GS_ABLATE(site, mode)) gs_buf_add(&b, "%s:%s ", gs_site_names[site], gs_mode_names[mode]);
+    for (int i = 0; gs_probes[i] && r->probe_every; i++)
+        if (r->probes >> i & 1) gs_buf_add(&b, "%s ", gs_probes[i]->name);
+    if (r->probe_every) gs_buf_add(&b, "every %lld", (long long)r->probe_every);
     return b;
 }
 
-static void take_state(state *s, const gs_training *t, const gs_wanted *wanted, const gs_metrics *metrics)
+static void take_state(state *s, const gs_training *t, const gs_record *r)
 {
     *s = (state){.counters = {[STEP] = t->step, [BEST_STEP] = t->best_step, [FIRST99_STEP] = t->first99_step,
-                              [BAD_EVALUATIONS] = t->bad_evaluations}};
+                              [BAD_EVALUATIONS] = t->bad_evaluations, [MICROSECONDS] = llround(r->wall_s * 1e6)}};
     for (int i = 0; i < GS_MILESTONES; i++) s->counters[MILESTONE + i] = t->milestone[i];
     take_curve(s, t);
-    take_metrics(s, metrics);
-    take_tensors(s, t, metrics->count);
+    take_metrics(s, &r->metrics);
+    take_tensors(s, t, r->metrics.count);
     gs_config_id(&t->config, s->id);
-    s->wanted = wanted_text(&t->config, wanted);
+    s->wanted = wanted_text(&t->config, r);
     const char *const texts[TEXTS] = {FORMAT_TEXT, s->id, s->wanted.text, s->names.text, s->checksum};
     memcpy(s->texts, texts, sizeof texts);
     gs_st_checksum(s->tensors, TENSORS, texts, CHECKSUM, s->checksum);
 }
 
-int gs_snapshots_write(gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, const gs_metrics *metrics, gs_err *e)
+int gs_snapshots_write(gs_snapshots *s, const gs_training *t, const gs_record *r, gs_err *e)
 {
     state now;
-    take_state(&now, t, wanted, metrics);
+    take_state(&now, t, r);
     char *path = path_of(s, s->next), *folder = gs_text("%s/checkpoints", s->dir);
     int failed = gs_folder_make_in(s->dir, folder, e) || gs_st_write(path, now.tensors, TENSORS, text_names, now.texts, TEXTS, e);
     if (!failed) s->next = !s->next, s->step = t->step;
@@ -181,6 +182,7 @@ static bool sound_counters(const int64_t *c, const gs_config *config)
 {
     bool sound = c[STEP] > 0 && c[STEP] <= gs_int(config, GS_TRAIN_STEPS);
     sound = sound && c[BAD_EVALUATIONS] >= 0 && c[BAD_EVALUATIONS] <= c[STEP] / gs_int(config, GS_EVAL_EVERY);
+    sound = sound && c[MICROSECONDS] >= 0;
     const int steps[] = {BEST_STEP, FIRST99_STEP, MILESTONE, MILESTONE + 1, MILESTONE + 2};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) sound = sound && c[steps[i]] >= 0 && c[steps[i]] <= c[STEP];
     return sound;
@@ -223,13 +225,13 @@ static int check_checksum(source *s, gs_err *e)
     return strcmp(checksum, s->texts[CHECKSUM]) ? gs_error(e, "%s: the checksum does not fit", s->path) : 0;
 }
 
-static int check_identity(source *s, const gs_wanted *wanted, gs_err *e)
+static int check_identity(source *s, const gs_record *r, gs_err *e)
 {
     char id[33];
     gs_config_id(&s->t->config, id);
     if (strcmp(s->texts[FORMAT], FORMAT_TEXT) || strcmp(s->texts[ID], id))
         return gs_error(e, "%s: it belongs to another run or version", s->path);
-    gs_buf now = wanted_text(&s->t->config, wanted);
+    gs_buf now = wanted_text(&s->t->config, r);
     bool same = !strcmp(s->texts[WANTED], now.text);
     gs_buf_free(&now);
     return same ? 0 : gs_error(e, "%s: what was measured on the way had other ablations or probes than are asked for now", s->path);
@@ -242,11 +244,11 @@ size_t gs_snapshots_bytes(const gs_config *c, size_t size)
 }
 
 /* Reads and checks one generation completely; *s is to be freed (gs_st_free of its file) whatever the result. */
-static int open_source(source *s, const gs_wanted *wanted, gs_err *e)
+static int open_source(source *s, const gs_record *r, gs_err *e)
 {
     enum { TEXT_MOST = 64 << 20 };
     size_t most = gs_snapshots_bytes(&s->t->config, s->t->model->size) + TEXT_MOST;
-    if (gs_st_read_most(s->path, most, &s->file, e) || find_texts(s, e) || check_checksum(s, e) || check_identity(s, wanted, e)) return -1;
+    if (gs_st_read_most(s->path, most, &s->file, e) || find_texts(s, e) || check_checksum(s, e) || check_identity(s, r, e)) return -1;
     return find_tensors(s, e);
 }
 
@@ -263,7 +265,7 @@ static void fill_metrics(const char *names, const double *values, gs_metrics *ou
     for (const char *end; (end = strchr(names, '\n')); names = end + 1) gs_metrics_set(out, *values++, "%.*s", (int)(end - names), names);
 }
 
-static void fill(const source *s, gs_training *t, gs_metrics *metrics)
+static void fill(const source *s, gs_training *t, gs_record *r)
 {
     size_t bytes = t->model->size * sizeof(float);
     t->step = t->optimiser.steps = s->counters[STEP];
@@ -278,37 +280,37 @@ static void fill(const source *s, gs_training *t, gs_metrics *metrics)
     if (t->best_step) memcpy(t->best, s->data[T_BEST], bytes);
     if (t->first99_step) memcpy(t->first99, s->data[T_FIRST99], bytes);
     fill_curve(s->data[T_CURVE], t);
-    fill_metrics(s->texts[METRICS], s->data[T_METRICS], metrics);
+    fill_metrics(s->texts[METRICS], s->data[T_METRICS], &r->metrics);
+    r->wall_s = (double)s->counters[MICROSECONDS] / 1e6;
 }
 
 /* -> the step of a generation, 0: there is none or it cannot be used. t NULL: only look. */
-static int64_t use(const gs_snapshots *s, int generation, const gs_training *look, gs_training *t, const gs_wanted *wanted,
-                   gs_metrics *metrics, gs_buf *notes)
+static int64_t use(const gs_snapshots *s, int generation, const gs_training *look, gs_training *t, gs_record *r, gs_buf *notes)
 {
     char *path = path_of(s, generation);
     source from = {.path = path, .t = look};
     gs_err e;
     int64_t step = 0;
     if (access(path, F_OK) == 0) {
-        if (open_source(&from, wanted, &e)) gs_buf_add(notes, "%s; this checkpoint is not used\n", e.text);
+        if (open_source(&from, r, &e)) gs_buf_add(notes, "%s; this checkpoint is not used\n", e.text);
         else step = from.counters[STEP];
-        if (step && t) fill(&from, t, metrics);
+        if (step && t) fill(&from, t, r);
         gs_st_free(&from.file);
     }
     free(path);
     return step;
 }
 
-int64_t gs_snapshots_newest(const gs_snapshots *s, const gs_training *t, const gs_wanted *wanted, gs_buf *notes)
+int64_t gs_snapshots_newest(const gs_snapshots *s, const gs_training *t, gs_record *r, gs_buf *notes)
 {
-    int64_t a = use(s, 0, t, NULL, wanted, NULL, notes), b = use(s, 1, t, NULL, wanted, NULL, notes);
+    int64_t a = use(s, 0, t, NULL, r, notes), b = use(s, 1, t, NULL, r, notes);
     return a > b ? a : b;
 }
 
-void gs_snapshots_resume(gs_snapshots *s, gs_training *t, const gs_wanted *wanted, gs_metrics *metrics, gs_buf *notes)
+void gs_snapshots_resume(gs_snapshots *s, gs_training *t, gs_record *r, gs_buf *notes)
 {
-    int64_t a = use(s, 0, t, NULL, wanted, NULL, notes), b = use(s, 1, t, NULL, wanted, NULL, notes);
+    int64_t a = use(s, 0, t, NULL, r, notes), b = use(s, 1, t, NULL, r, notes);
     int newest = b > a;
-    s->step = a || b ? use(s, newest, t, t, wanted, metrics, notes) : 0;
+    s->step = a || b ? use(s, newest, t, t, r, notes) : 0;
     s->next = s->step ? !newest : 0;
 }

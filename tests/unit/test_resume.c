@@ -73,6 +73,8 @@ static char *run_in_parts(const char *dir, const gs_config *c, const gs_wanted *
     } while (outcome == GS_RUN_INTERRUPTED);
     assert_int_equal(outcome, GS_RUN_RECORDED);
     if (!r.ok && !strstr(r.reason, "diverged")) fail_msg("%s", r.reason);
+    assert_true(r.wall_s > 0);
+    r.wall_s = 0; /* in no comparison */
     char *json = gs_record_json(&r);
     gs_record_free(&r);
     return json;
@@ -155,6 +157,31 @@ static void probes_on_the_way(void **state)
     parts_equal_whole(ADDITION "\"ffn.kind\":\"glu\"" USUAL, &w, 2);
 }
 
+static bool asked_after_a_wait(void *context)
+{
+    usleep(20000);
+    return asked(context);
+}
+
+/* The last of the sessions has one step, and its record the time of all. */
+static void the_time_of_all_sessions_counts(void **state)
+{
+    (void)state;
+    enum { STEPS = 8 };
+    gs_config c = config_of(ADDITION "\"train.steps\":8}");
+    char *dir = new_folder();
+    for (int i = 0; i < STEPS; i++) {
+        gs_record r;
+        session s = {.steps_left = 1};
+        const gs_work w = {.dir = dir, .config = &c, .asked = asked_after_a_wait, .tell = tell, .context = &s};
+        gs_outcome outcome = gs_execute(&w, &r);
+        assert_int_equal(outcome, i < STEPS - 1 ? GS_RUN_INTERRUPTED : GS_RUN_RECORDED);
+        if (r.wall_s < 0.02 * (i + 1)) fail_msg("session %d: %g s", i, r.wall_s);
+        gs_record_free(&r);
+    }
+    free(dir);
+}
+
 /* -- what can happen to a checkpoint --------------------------------------------------------------------------- */
 
 static char *generation(const char *dir, const gs_config *c, char name)
@@ -182,15 +209,15 @@ static void resumes(const char *dir, const gs_config *c, const gs_wanted *wanted
     gs_training *t;
     gs_config_id(c, id);
     gs_snapshots s = {.dir = dir, .id = id};
-    gs_metrics metrics = {0};
+    gs_record r = {.ablate = wanted->ablate, .probes = wanted->probes, .probe_every = wanted->probe_every};
     gs_buf notes = {0};
     gs_err e;
     assert_int_equal(gs_training_open(c, &t, &e), 0);
-    gs_snapshots_resume(&s, t, wanted, &metrics, &notes);
+    gs_snapshots_resume(&s, t, &r, &notes);
     if (s.step != step || t->step != step) fail_msg("step %lld, %lld, not %lld: %s", (long long)s.step, (long long)t->step, (long long)step, notes.text);
     if (what ? !notes.text || !strstr(notes.text, what) : notes.length != 0) fail_msg("not '%s': %s", what, notes.text ? notes.text : "");
     gs_training_close(&t);
-    gs_metrics_free(&metrics);
+    gs_record_free(&r);
     gs_buf_free(&notes);
 }
 
@@ -217,6 +244,7 @@ static void a_damaged_one_falls_back_to_the_older(void **state)
     gs_record r;
     session s = {.steps_left = -1};
     assert_int_equal(run(dir, &c, &clean_and_ffn, &s, &r), GS_RUN_RECORDED);
+    r.wall_s = 0;
     char *b = gs_record_json(&r);
     assert_string_equal(a, b);
     assert_non_null(strstr(s.told.text, "this checkpoint is not used"));
@@ -243,18 +271,18 @@ static void every_byte_changed(void **state)
     for (size_t i = 0; i < length; i += is_short() ? 41 : 1, looked++) {
         gs_training *t;
         gs_snapshots s = {.dir = dir, .id = id};
-        gs_metrics metrics = {0};
+        gs_record r = {0};
         gs_buf notes = {0};
         FILE *f = fopen(newer, "r+");
         assert_true(f && !fseek(f, (long)i, SEEK_SET) && fputc(text[i] ^ 1, f) != EOF && !fclose(f));
         assert_int_equal(gs_training_open(&c, &t, &e), 0);
-        gs_snapshots_resume(&s, t, &nothing, &metrics, &notes);
+        gs_snapshots_resume(&s, t, &r, &notes);
         if (s.step != 4 || !notes.length) fail_msg("byte %zu of %zu: step %lld", i, length, (long long)s.step);
         fell_back += s.step == 4;
         f = fopen(newer, "r+");
         assert_true(f && !fseek(f, (long)i, SEEK_SET) && fputc(text[i], f) != EOF && !fclose(f));
         gs_training_close(&t);
-        gs_metrics_free(&metrics);
+        gs_record_free(&r);
         gs_buf_free(&notes);
     }
     assert_int_equal(fell_back, looked);
@@ -346,6 +374,7 @@ int main(void)
     gs_numeric_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_and_kind), cmocka_unit_test(every_option_with_a_state), cmocka_unit_test(probes_on_the_way),
+        cmocka_unit_test(the_time_of_all_sessions_counts),
         cmocka_unit_test(a_damaged_one_falls_back_to_the_older), cmocka_unit_test(every_byte_changed),
         cmocka_unit_test(one_of_another_run_is_not_used), cmocka_unit_test(other_measurements_on_the_way_are_not_mixed),
         cmocka_unit_test(the_timer_writes_too), cmocka_unit_test(a_folder_that_cannot_be_written)};
