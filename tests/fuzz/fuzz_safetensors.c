@@ -5,6 +5,8 @@
 #include "fuzz.h"
 #include "gridshift/store.h"
 
+int fuzz_taken;
+
 /* Every byte of every tensor can be read, and is where its type may stand. */
 static uint64_t touch(const gs_st_file *f)
 {
@@ -46,6 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         write_again(&f, again);
         gs_st_free(&f);
     }
-    if (!gs_checkpoint_read(path, &m, &step, &e)) gs_model_close(&m);
+    if (!gs_checkpoint_read(path, &m, &step, &e)) {
+        fuzz_taken++;
+        gs_model_close(&m);
+    }
     return 0;
 }

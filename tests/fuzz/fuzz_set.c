@@ -4,6 +4,8 @@
 #include "fuzz.h"
 #include "gridshift/sweep.h"
 
+int fuzz_taken;
+
 static const char SWEEP[] = "sweep: 1\nname: fuzz\ndefaults: {task.digits: 2, train.steps: 10}\nparameters:\n  ffn.kind: {values: [dense, moe]}\n"
                             "  ffn.top_k: {values: [1, 2], when: {ffn.kind: moe}}\n  train.lr: {values: [0.001, 1e-2]}\n  seed: {range: [0, 3]}\n"
                             "exclude: [{ffn.top_k: 2, seed: 2}]\ninclude: [{ffn.kind: glu, seed: [0, 1, 2]}]\n"
@@ -22,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "%s/sweep.yaml", fuzz_folder());
     if (access(path, F_OK)) fuzz_put(path, SWEEP, sizeof SWEEP - 1);
     for (char *line; count < MOST && (line = strsep(&rest, "\n"));) sets[count++] = (gs_set){.text = line};
-    if (!gs_spec_load(path, sets, count, &s, &e)) gs_grid_expand(s, &g, &e);
+    if (!gs_spec_load(path, sets, count, &s, &e)) fuzz_taken += !gs_grid_expand(s, &g, &e);
     gs_grid_close(&g);
     gs_spec_close(&s);
     free(text);

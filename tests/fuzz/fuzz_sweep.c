@@ -3,6 +3,8 @@
 #include "gridshift/sweep.h"
 #include "sweep/pool.h"
 
+int fuzz_taken;
+
 /* Sweeps of many runs are sound and only slow. */
 static bool is_small(const gs_spec *s)
 {
@@ -21,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gs_err e;
     snprintf(path, sizeof path, "%s/sweep.yaml", fuzz_folder());
     fuzz_put(path, data, size);
-    if (!gs_spec_load(path, NULL, 0, &s, &e) && is_small(s)) gs_grid_expand(s, &g, &e);
+    if (!gs_spec_load(path, NULL, 0, &s, &e) && is_small(s)) fuzz_taken += !gs_grid_expand(s, &g, &e);
     gs_grid_close(&g);
     gs_spec_close(&s);
     return 0;

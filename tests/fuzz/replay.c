@@ -1,4 +1,5 @@
-/* Every file of the named folders through a fuzzing target, without a fuzzer: the seeds, and the inputs that once were findings. */
+/* Every file of the named folders through a fuzzing target, without a fuzzer: the seeds, and the inputs that once were findings. Seeds of
+ * a form that is no longer taken would test nothing but the refusal. */
 #include <dirent.h>
 
 #include "fuzz.h"
@@ -29,6 +30,6 @@ int main(int argc, char **argv)
 {
     int count = 0;
     for (int i = 1; i < argc; i++) count += replay(argv[i]);
-    printf("1..1\n%sok 1 - %d inputs\n", count ? "" : "not ", count);
-    return count == 0;
+    printf("1..1\n%sok 1 - %d inputs, %d of them sound\n", fuzz_taken ? "" : "not ", count, fuzz_taken);
+    return fuzz_taken == 0;
 }
