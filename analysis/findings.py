@@ -285,7 +285,9 @@ def cost_part(studies):
         rows.append([link(study), f"`{a['command']}`", runs(study), words.number(str(a["core_hours"])), words.number(plans.get(a["sweep"], "")), cpu, words.number(str(a["wall_hours"])), a["workers"], a["result_version"]])
     notes = [f"* {study.name}: {study.about['note']}\n" for study in studies if study.about["note"]]
     head = ["study", "command", "runs", "core-hours", "predicted for all runs", "CPU hours", "wall hours", "workers", "result version"]
-    return words.table(head, rows, range(2, 9)) + "\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each.\n" + "".join(["\n", *notes] if notes else [])
+    text = ("\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each. A run that was stopped and resumed "
+            "may have its last part alone there: only since 27 November 2026 are all parts recorded.\n")
+    return words.table(head, rows, range(2, 9)) + text + "".join(["\n", *notes] if notes else [])
 
 
 def left_part():
