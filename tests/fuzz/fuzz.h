@@ -10,7 +10,7 @@
 #include "gridshift/base.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-extern int fuzz_taken; /* inputs that were sound; each target's own */
+extern unsigned fuzz_taken; /* inputs that were sound; each target's own */
 
 static char fuzz_dir[64];
 

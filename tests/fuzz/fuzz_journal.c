@@ -5,7 +5,7 @@
 #include "fuzz.h"
 #include "gridshift/store.h"
 
-int fuzz_taken;
+unsigned fuzz_taken;
 
 /* Each line's eight digits, whatever they were, become its checksum. */
 static gs_buf with_checksums(const char *data, size_t size)

@@ -5,7 +5,7 @@
 #include "fuzz.h"
 #include "gridshift/store.h"
 
-int fuzz_taken;
+unsigned fuzz_taken;
 
 /* Every byte of every tensor can be read, and is where its type may stand. */
 static uint64_t touch(const gs_st_file *f)

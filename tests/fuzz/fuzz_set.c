@@ -4,7 +4,7 @@
 #include "fuzz.h"
 #include "gridshift/sweep.h"
 
-int fuzz_taken;
+unsigned fuzz_taken;
 
 static const char SWEEP[] = "sweep: 1\nname: fuzz\ndefaults: {task.digits: 2, train.steps: 10}\nparameters:\n  ffn.kind: {values: [dense, moe]}\n"
                             "  ffn.top_k: {values: [1, 2], when: {ffn.kind: moe}}\n  train.lr: {values: [0.001, 1e-2]}\n  seed: {range: [0, 3]}\n"

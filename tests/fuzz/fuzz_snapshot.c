@@ -7,7 +7,7 @@
 #include "fuzz.h"
 #include "gridshift/store.h"
 
-int fuzz_taken;
+unsigned fuzz_taken;
 
 static const char CONFIG[] = "{\"task\":\"modular\",\"task.modulus\":3,\"model.d_model\":2,\"model.heads\":1,\"ffn.width\":1,\"train.steps\":9,"
                              "\"eval.every\":2,\"eval.record_every\":3}";

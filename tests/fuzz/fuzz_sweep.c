@@ -3,7 +3,7 @@
 #include "gridshift/sweep.h"
 #include "sweep/pool.h"
 
-int fuzz_taken;
+unsigned fuzz_taken;
 
 /* Sweeps of many runs are sound and only slow. */
 static bool is_small(const gs_spec *s)

@@ -30,6 +30,6 @@ int main(int argc, char **argv)
 {
     int count = 0;
     for (int i = 1; i < argc; i++) count += replay(argv[i]);
-    printf("1..1\n%sok 1 - %d inputs, %d of them sound\n", fuzz_taken ? "" : "not ", count, fuzz_taken);
+    printf("1..1\n%sok 1 - %d inputs, %u of them sound\n", fuzz_taken ? "" : "not ", count, fuzz_taken);
     return fuzz_taken == 0;
 }
