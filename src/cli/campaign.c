@@ -104,6 +104,7 @@ void gs_campaign_close(gs_campaign **c)
     if (!*c)
         return;
     gs_queue_close(&(*c)->queue);
+    gs_progress_free(&(*c)->progress);
     gs_speeds_free(&(*c)->speeds);
     gs_journal_close(&(*c)->journal);
     gs_lock_release(&(*c)->lock);
@@ -144,8 +145,9 @@ static void remove_checkpoints(gs_campaign *c)
 static gs_time_left time_left(const gs_campaign *c, int rank)
 {
     const gs_progress *p = &c->progress;
-    double ratio = p->predicted_s > 0 ? p->actual_s / p->predicted_s : 1;
-    double longest_s = gs_speeds_longest_s(&c->speeds, rank, p->todo_s - p->predicted_s, p->workers);
+    const gs_effort *f = &p->finished;
+    double ratio = f->predicted_s > 0 ? f->actual_s / f->predicted_s : 1;
+    double longest_s = gs_speeds_longest_s(&c->speeds, rank, p->todo_s - f->predicted_s, p->workers);
     return (gs_time_left){c->deadline_s - gs_clock_s(), c->limit_s, ratio, longest_s};
 }
 
@@ -161,6 +163,7 @@ static bool next_job(void *context, int rank, int behind, int in_flight, gs_job 
     out->id = run;
     out->data = c->job;
     out->seconds = gs_plan_cost(c->session->plan, run)->predicted_s;
+    gs_progress_begin(&c->progress, rank, out->seconds);
     return true;
 }
 
@@ -188,8 +191,8 @@ static void accept_result(void *context, const char *result, size_t length, int 
     else if (head.checkpoints)
         remember_finished(c, head.run);
     gs_queue_done(c->queue, head.run);
-    gs_progress_run(&c->progress, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
-    gs_speeds_add(&c->speeds, rank, gs_plan_cost(p, head.run)->predicted_s, head.wall_s);
+    gs_progress_run(&c->progress, rank, gs_plan_cost(p, head.run)->predicted_s, head.ok, head.wall_s);
+    if (head.ok) gs_speeds_add(&c->speeds, rank, gs_plan_cost(p, head.run)->predicted_s, head.wall_s);
 }
 
 /* A run that has ended three workers is a failed one. */
@@ -205,7 +208,7 @@ static void quarantine(gs_campaign *c, int run, const gs_loss *loss)
     r.rank = loss->rank;
     char *json = gs_record_json(&r);
     if (gs_journal_add(c->journal, json, strlen(json), &e)) stop_for_storage(c, e.text);
-    gs_progress_run(&c->progress, gs_plan_cost(c->session->plan, run)->predicted_s, false, 0);
+    gs_progress_run(&c->progress, loss->rank, gs_plan_cost(c->session->plan, run)->predicted_s, false, 0);
     fprintf(stderr, "gridshift: run %.12s is quarantined: it ended its worker three times\n", r.id);
     free(why);
     free(json);
@@ -217,6 +220,7 @@ static void lost_worker(void *context, const gs_loss *loss)
 {
     gs_campaign *c = context;
     char id[33] = "";
+    gs_progress_lost(&c->progress, loss->rank);
     if (loss->count) gs_run_id((gs_run){c->session->grid, (int)loss->jobs[0]}, id);
     fprintf(stderr, "%sgridshift: rank %d (process %" PRId64 " on %s) is lost: %s%s%.12s%s\n", c->progress.terminal ? "\r\033[K" : "",
             loss->rank, loss->process.pid, loss->process.host, loss->reason, loss->count ? "; it was at run " : "", id,
@@ -287,6 +291,7 @@ static void on_step(void *context)
     refresh_lock(c);
     c->late |= gs_clock_s() > c->deadline_s;
     if (c->late || c->ousted) gs_stop_ask();
+    gs_progress_show(&c->progress, false);
 }
 
 /* Between two runs a second signal has to wait until the first one's record is on the disk. */

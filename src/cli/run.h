@@ -91,19 +91,30 @@ bool gs_launch_terminal(void); /* is stderr a terminal, here or of the process t
 
 /* -- progress.c: rank 0 ------------------------------------------------------------------------------------ */
 
+typedef struct gs_under_way { /* of a rank */
+    int runs;           /* that it has; 0: it waits */
+    double predicted_s; /* of them */
+    double began_s;     /* the first one, monotonic */
+} gs_under_way;
 typedef struct gs_progress {
     bool quiet, terminal;
     int total, done, failed, workers;
-    double todo_s;                 /* predicted core seconds of all runs to do */
-    double predicted_s, actual_s;  /* of those that came back */
-    double start_s, shown_s;       /* monotonic */
+    double todo_s;        /* predicted core seconds of all runs to do but the failed ones */
+    gs_effort finished;   /* of those that came back, without the failed ones */
+    double start_s, shown_s; /* monotonic */
+    int ranks;
+    gs_under_way *at;     /* (ranks), owned */
 } gs_progress;
 void gs_progress_start(gs_progress *p, const gs_plan *plan, int workers, bool quiet);
-void gs_progress_run(gs_progress *p, double predicted_s, bool ok, double wall_s); /* one came back */
-void gs_progress_show(gs_progress *p, bool now);                              /* when it is time, or now */
+void gs_progress_begin(gs_progress *p, int rank, double predicted_s); /* a run went to this rank */
+void gs_progress_run(gs_progress *p, int rank, double predicted_s, bool ok, double wall_s); /* and came back */
+void gs_progress_lost(gs_progress *p, int rank);                      /* its runs are not under way any more */
+void gs_progress_show(gs_progress *p, bool now);                      /* when it is time, or now */
 void gs_progress_end(gs_progress *p);
-/* Wall seconds left, from the cost model scaled by what the finished runs took. */
+/* Wall seconds left: the cost model, scaled by what the finished runs took and by the time of those that take longer already. 0: all
+ * that is left takes longer than it should, nobody knows by how much. */
 double gs_progress_left_s(const gs_progress *p, double now_s);
+void gs_progress_free(gs_progress *p);
 
 /* -- campaign.c: rank 0 ------------------------------------------------------------------------------------ */
 

@@ -1,4 +1,4 @@
-/* Slow ranks: what they get of a queue, and that the others do not wait for them in the end. */
+/* Slow ranks: what they get of a queue, and that the others do not wait for them in the end. How long the rest takes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -111,9 +111,53 @@ static void test_nobody_waits_for_the_slow_one(void **state)
     assert_true(heeded < as_it_comes && heeded < 1.06 * least);
 }
 
+static bool near(double x, double y) { return x > y - 1e-9 && x < y + 1e-9; }
+
+/* Runs of 100 predicted seconds, by the clock of the struct. */
+static void test_time_left(void **state)
+{
+    (void)state;
+    gs_under_way at[] = {{0}, {1, 100, 0}, {1, 100, 0}};
+    gs_progress p = {.workers = 2, .total = 3, .todo_s = 300, .ranks = 3, .at = at};
+    assert_true(near(gs_progress_left_s(&p, 40), 110)); /* 60 s and 60 s and 100 s, on two */
+    assert_true(near(gs_progress_left_s(&p, 150), 75)); /* they take 1.5 times as long or longer: 150 s on two */
+    at[1].runs = at[1].predicted_s = 0;                 /* two came back, one waits */
+    at[2].began_s = 100;
+    p.finished = (gs_effort){200, 200};
+    assert_true(near(gs_progress_left_s(&p, 100), 100) && near(gs_progress_left_s(&p, 150), 50) && near(gs_progress_left_s(&p, 199), 1));
+    p.finished.actual_s = 400;                          /* twice as slow as predicted */
+    assert_true(near(gs_progress_left_s(&p, 150), 150));
+    assert_true(near(gs_progress_left_s(&p, 400), 0));  /* nobody knows */
+    at[1] = (gs_under_way){1, 100, 350};                /* as long as 700 s for 300 s */
+    p.total = 4;
+    p.todo_s = 400;
+    assert_true(near(gs_progress_left_s(&p, 400), 700 / 3. - 50));
+}
+
+static void test_runs_under_way(void **state)
+{
+    (void)state;
+    gs_progress p = {.workers = 2, .total = 4, .todo_s = 40};
+    gs_progress_begin(&p, 1, 10);
+    gs_progress_begin(&p, 1, 10);
+    gs_progress_begin(&p, 2, 10);
+    assert_true(p.ranks == 3 && p.at[1].runs == 2 && p.at[1].predicted_s == 20 && p.at[2].runs == 1);
+    p.at[1].began_s = 0;
+    gs_progress_run(&p, 1, 10, true, 15);
+    assert_true(p.at[1].runs == 1 && p.at[1].predicted_s == 10 && p.at[1].began_s > 0 && p.finished.actual_s == 15);
+    gs_progress_lost(&p, 2);
+    gs_progress_run(&p, 2, 10, false, 0); /* quarantined */
+    assert_true(!p.at[2].runs && p.failed == 1 && p.todo_s == 30 && p.finished.predicted_s == 10);
+    gs_progress_run(&p, 1, 10, true, 15);
+    double left_s = gs_progress_left_s(&p, gs_clock_s()); /* one of 15 s by the others, on two workers */
+    assert_true(!p.at[1].runs && p.done == 3 && near(left_s, 7.5));
+    gs_progress_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_longest_that_fits), cmocka_unit_test(test_speeds),
+                                       cmocka_unit_test(test_time_left), cmocka_unit_test(test_runs_under_way),
                                        cmocka_unit_test(test_nobody_waits_for_the_slow_one)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
