@@ -184,13 +184,13 @@ def steps_part(studies):
     return ["### Steps to 99 % of the test pairs\n", words.table(head, rows, (2, 3, 4, 5))] if rows else []
 
 
-def published_row(studies, table, row, metric, cell):
+def published_row(studies, table, rows, metric, cell):
     unit = table.units[metric]
     points = "pp" if unit == "%" else unit
     how, far = judged(cell)
     text = {"": "–", "z": words.number(cell.get("z"), signed=True), "p": f"p {words.p_value(cell.get('p of the shares'))}",
             "interval": "outside" if far else "inside"}[how]
-    return [words.arm(row.keys), words.with_unit(metric, unit), words.published(cell, unit), words.value(cell, unit),
+    return [min((words.arm(row.keys) for row in rows), key=len), words.with_unit(metric, unit), words.published(cell, unit), words.value(cell, unit),
             words.number(cell.get("ours - published"), points, True), f"**{text}**" if far else text, ", ".join(map(link, studies))]
 
 

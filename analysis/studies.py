@@ -96,13 +96,16 @@ def read_studies():
 
 
 def published_once(studies):
-    """[(studies, table, row, metric, cell)]: studies that share runs have the same number beside the same published one, which is told once."""
+    """[(studies, table, rows, metric, cell)]: studies that share runs have the same number beside the same published one, which is told
+    once. Their rows are the same runs by other keys."""
     places = {}
     for study in studies:
         for table, row, metric, cell in study.published():
             counts = [row.counts.get(name) for name in COUNTS[:3]]
             same = (metric, *counts, *(cell.get(part) for part in ("published mean", "published n", "mean", "median", "low", "n", "n_runs")))
-            places.setdefault(same, ([], table, row, metric, cell))[0].append(study)
+            studies_of, _, rows, *_ = places.setdefault(same, ([], table, [], metric, cell))
+            studies_of.append(study)
+            rows.append(row)
     return list(places.values())
 
 
