@@ -145,10 +145,8 @@ static void remove_checkpoints(gs_campaign *c)
 static gs_time_left time_left(const gs_campaign *c, int rank)
 {
     const gs_progress *p = &c->progress;
-    const gs_effort *f = &p->finished;
-    double ratio = f->predicted_s > 0 ? f->actual_s / f->predicted_s : 1;
-    double longest_s = gs_speeds_longest_s(&c->speeds, rank, p->todo_s - f->predicted_s, p->workers);
-    return (gs_time_left){c->deadline_s - gs_clock_s(), c->limit_s, ratio, longest_s};
+    double longest_s = gs_speeds_longest_s(&c->speeds, rank, p->todo_s - p->finished.predicted_s, p->workers);
+    return (gs_time_left){c->deadline_s - gs_clock_s(), c->limit_s, gs_effort_ratio(p->finished), longest_s};
 }
 
 static bool next_job(void *context, int rank, int behind, int in_flight, gs_job *out)

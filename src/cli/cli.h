@@ -164,10 +164,14 @@ void gs_session_tidy(gs_session *s, const char *dir);
 int gs_session_save(const gs_session *s, const char *dir, const gs_sets *sets, gs_err *e);
 /* DIR/tables/, DIR/results.csv and DIR/timings.csv from the planned session; *screen gets the tables. */
 int gs_session_tables(const gs_session *s, const char *dir, bool partial, gs_buf *screen, gs_err *e);
-/* How long the done runs took, beside what was predicted. */
-typedef struct gs_pace {
-    double actual_s, predicted_s; /* 0: nothing is done */
-    int ranks;                    /* different workers that they ran on */
+/* What runs took, beside what was predicted. */
+typedef struct gs_effort {
+    double predicted_s, actual_s; /* 0: of none */
+} gs_effort;
+static inline double gs_effort_ratio(gs_effort e) { return e.predicted_s > 0 ? e.actual_s / e.predicted_s : 1; }
+typedef struct gs_pace { /* of the done runs */
+    gs_effort done;
+    int ranks; /* different workers that they ran on */
 } gs_pace;
 gs_pace gs_session_pace(const gs_session *s);
 /* Is a varying key worth a reader's column? Not when its presence follows from other keys and it has one value wherever it

@@ -49,14 +49,14 @@ void gs_progress_run(gs_progress *p, int rank, double predicted_s, bool ok, doub
 static double pace(const gs_progress *p, double now_s)
 {
     gs_effort all = p->finished;
-    double ratio = all.predicted_s > 0 ? all.actual_s / all.predicted_s : 1;
+    double ratio = gs_effort_ratio(all);
     for (int rank = 0; rank < p->ranks; rank++) {
         const gs_under_way *u = &p->at[rank];
         if (!u->runs || now_s - u->began_s <= ratio * u->predicted_s) continue;
         all.predicted_s += u->predicted_s;
         all.actual_s += now_s - u->began_s;
     }
-    return all.predicted_s > 0 ? all.actual_s / all.predicted_s : 1;
+    return gs_effort_ratio(all);
 }
 
 double gs_progress_left_s(const gs_progress *p, double now_s)
@@ -84,8 +84,8 @@ static void print(gs_progress *p, double now, const char *head, const char *tail
     if (p->failed)
         fprintf(stderr, ", %d failed", p->failed);
     fprintf(stderr, ", %s", gs_seconds_text(now - p->start_s, elapsed));
-    double left_s = gs_progress_left_s(p, now);
-    if (p->done < p->total && left_s > NOTHING_S) fprintf(stderr, ", about %s left", gs_seconds_text(left_s, left));
+    double left_s = p->done < p->total ? gs_progress_left_s(p, now) : 0;
+    if (left_s > NOTHING_S) fprintf(stderr, ", about %s left", gs_seconds_text(left_s, left));
     else if (p->done < p->total) fputs(", longer than predicted", stderr);
     fputs(tail, stderr);
     fflush(stderr);

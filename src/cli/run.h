@@ -68,9 +68,6 @@ double gs_queue_changed_s(const gs_queue *q); /* since when it is not saved, by 
 
 /* -- speed.c: rank 0 --------------------------------------------------------------------------------------- */
 
-typedef struct gs_effort {
-    double predicted_s, actual_s;
-} gs_effort;
 typedef struct gs_speeds { /* zero-initialise */
     int ranks;
     gs_effort *of, all; /* (ranks), owned; of all together */

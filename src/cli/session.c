@@ -209,8 +209,8 @@ gs_pace gs_session_pace(const gs_session *s)
         const gs_result *r = s->plan->state[i] == GS_DONE ? gs_records_find(&s->records, gs_run_id((gs_run){s->grid, i}, id)) : NULL;
         if (!r)
             continue;
-        p.actual_s += r->wall_s;
-        p.predicted_s += gs_plan_cost(s->plan, i)->predicted_s;
+        p.done.actual_s += r->wall_s;
+        p.done.predicted_s += gs_plan_cost(s->plan, i)->predicted_s;
         int known = 0;
         while (known < p.ranks && !same_worker(seen[known], r))
             known++;

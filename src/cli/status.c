@@ -10,11 +10,11 @@ static void print_left(const gs_session *s, const char *dir)
     if (!s->plan->todo)
         return;
     gs_pace p = gs_session_pace(s);
-    double ratio = p.predicted_s > 0 ? p.actual_s / p.predicted_s : 1;
     int masters = gs_lock_count(dir); /* shards are alike in host and rank when they share a node */
     int workers = p.ranks > masters ? p.ranks : masters > 0 ? masters : 1;
-    printf("about %s left with %d worker%s", gs_seconds_text(s->plan->todo_s * ratio / workers, text), workers, workers > 1 ? "s" : "");
-    printf(p.predicted_s > 0 ? " (by what the done runs took)\n" : " (predicted; nothing is done yet)\n");
+    double left_s = s->plan->todo_s * gs_effort_ratio(p.done) / workers;
+    printf("about %s left with %d worker%s", gs_seconds_text(left_s, text), workers, workers > 1 ? "s" : "");
+    printf(p.done.predicted_s > 0 ? " (by what the done runs took)\n" : " (predicted; nothing is done yet)\n");
 }
 
 int gs_cmd_status(int argc, char **argv)

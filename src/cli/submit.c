@@ -150,8 +150,7 @@ static void choose_tasks(const gs_plan *p, const options *o, size *z)
 
 static size size_of(const gs_session *s, const options *o)
 {
-    gs_pace pace = gs_session_pace(s);
-    size z = {.ratio = pace.predicted_s > 0 ? pace.actual_s / pace.predicted_s : 1, .runs = s->plan->todo};
+    size z = {.ratio = gs_effort_ratio(gs_session_pace(s).done), .runs = s->plan->todo};
     int64_t bytes = 0;
     for (int i = 0; i < s->plan->todo; i++) {
         const gs_cost *cost = gs_plan_cost(s->plan, s->plan->order[i]);
