@@ -90,8 +90,8 @@ def sentence(claim):
 
 # -- in short ---------------------------------------------------------------------------------------------------------------
 
-def counted(n, what):
-    return f"{n} {what}" + ("" if n == 1 else "s")
+def counted(n, one, many=None):
+    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def lead(study, question):
@@ -116,7 +116,7 @@ def short_part(studies):
     hours = sum(study.about["core_hours"] for study in studies)
     tasks = [[name, len(members), *(sum(study.count(verdict) for study in members) for verdict in VERDICTS), "{2} of {1}".format(*compared(members))]
              for name, members in sections_of(studies)]
-    lines = [f"{counted(len(studies), 'study').replace('studys', 'studies')} ({whole} whole, {len(studies) - whole} partial) of "
+    lines = [f"{counted(len(studies), 'study', 'studies')} ({whole} whole, {len(studies) - whole} partial) of "
              f"{counted(sum(study.about['done'] for study in studies), 'run')}, {hours:.3g} core-hours. Of {sum(number.values())} claims "
              f"{number['supported']} are supported, {number['contradicted']} contradicted, {number['undecided']} undecided. {cells} published numbers "
              f"stand beside ours; {of} of them can be judged, and {far} of these are apart (|z| >= {FAR}; p < 0.05 for the share of seeds that "
