@@ -23,6 +23,15 @@ static double open_unit(uint32_t bits) { return ((double)bits + 0.5) * 0x1p-32; 
 
 double gs_rng_uniform(gs_rng r, uint64_t a, uint32_t b, uint32_t i) { return open_unit(gs_rng_u32(r, a, b, i)); }
 
+void gs_rng_uniforms(gs_rng r, uint64_t a, uint32_t b, uint32_t first, size_t count, double *out)
+{
+    for (size_t i = 0; i < count;) {
+        uint32_t at = first + (uint32_t)i;
+        philox4x32_ctr_t four = block(r, a, b, at / 4);
+        for (uint32_t j = at % 4; j < 4 && i < count; j++) out[i++] = open_unit(four.v[j]);
+    }
+}
+
 double gs_rng_normal(gs_rng r, uint64_t a, uint32_t b, uint32_t i)
 {
     philox4x32_ctr_t bits = block(r, a, b, i);

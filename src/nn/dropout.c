@@ -1,16 +1,22 @@
 /* Dropout factors, keyed by the step, the site and the element, so that no chunk or rank changes them. */
 #include "nn_internal.h"
 
+enum { DRAWS = 256 }; /* at a time; divides 2^32 */
+
 void gs_drop(const gs_model *m, gs_drop_site site, int layer, const gs_view *view, size_t first, size_t count, float *mask)
 {
     static const gs_key keys[] = {GS_EMBED_DROPOUT, GS_ATTN_DROPOUT, GS_RESID_DROPOUT, GS_FFN_DROPOUT, GS_RESID_DROPOUT};
     double rate = gs_num(&m->config, keys[site]);
     gs_rng r = gs_rng_of((uint32_t)gs_int(&m->config, GS_SEED), GS_RNG_DROPOUT);
     float kept = (float)(1 / (1 - rate));
-    for (size_t i = 0; i < count; i++) {
+    double draw[DRAWS];
+    for (size_t i = 0, n; i < count; i += n) {
         size_t element = first + i;
         uint64_t a = (uint64_t)view->step | (uint64_t)(element >> 32) << 32;
-        mask[i] = gs_rng_uniform(r, a, (uint32_t)site + 8 * (uint32_t)layer, (uint32_t)element) < rate ? 0 : kept;
+        n = DRAWS - element % DRAWS; /* so that none crosses 2^32 */
+        if (n > count - i) n = count - i;
+        gs_rng_uniforms(r, a, (uint32_t)site + 8 * (uint32_t)layer, (uint32_t)element, n, draw);
+        for (size_t j = 0; j < n; j++) mask[i + j] = draw[j] < rate ? 0 : kept;
     }
 }
 

@@ -61,6 +61,21 @@ static void random_numbers_have_their_moments(void **state)
     assert_true(fabs(sum / n) < 0.01 && fabs(square / n - 1) < 0.02 && fabs(uniform / n - 0.5) < 0.005);
 }
 
+/* Wherever a row of them begins or ends in its blocks of four, and nothing behind it is written. */
+static void uniforms_are_those_of_one_at_a_time(void **state)
+{
+    (void)state;
+    gs_rng r = gs_rng_of(7, GS_RNG_DROPOUT);
+    for (uint32_t first = UINT32_MAX - 12; first <= UINT32_MAX - 8; first++)
+        for (size_t count = 0; count <= 8; count++) {
+            double row[9];
+            row[count] = -1;
+            gs_rng_uniforms(r, 3, 1, first, count, row);
+            for (size_t i = 0; i < count; i++) assert_true(row[i] == gs_rng_uniform(r, 3, 1, first + (uint32_t)i));
+            assert_true(row[count] == -1);
+        }
+}
+
 static void permutation_is_one(void **state)
 {
     (void)state;
@@ -128,7 +143,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(real_is_shortest), cmocka_unit_test(functions_agree_with_libm), cmocka_unit_test(philox_known_answer),
-        cmocka_unit_test(random_numbers_have_their_moments), cmocka_unit_test(permutation_is_one),
-        cmocka_unit_test(arena_measures_then_carves), cmocka_unit_test(files_are_whole_or_not), cmocka_unit_test(hashes_are_known)};
+        cmocka_unit_test(random_numbers_have_their_moments), cmocka_unit_test(uniforms_are_those_of_one_at_a_time),
+        cmocka_unit_test(permutation_is_one), cmocka_unit_test(arena_measures_then_carves), cmocka_unit_test(files_are_whole_or_not),
+        cmocka_unit_test(hashes_are_known)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
