@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "gridshift/nn.h"
+#include "nn/nn_internal.h"
 
 static gs_counts counts_of(const char *json, gs_config *c)
 {
@@ -101,9 +101,33 @@ static void routes_without_a_router(void **state)
     gs_model_close(&m);
 }
 
+/* Stored results rest on these numbers: each element has its own, however a mask is cut, and beyond 2^32 elements too. */
+static void a_mask_has_the_numbers_of_its_elements(void **state)
+{
+    (void)state;
+    gs_config c;
+    gs_err e;
+    counts_of("{\"task\":\"addition\",\"ffn.dropout\":0.3,\"seed\":5}", &c);
+    gs_model *m;
+    assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
+    const gs_view view = {.train = true, .step = 7};
+    const gs_rng r = gs_rng_of(5, GS_RNG_DROPOUT);
+    const size_t firsts[] = {0, 253, ((size_t)1 << 32) - 301};
+    for (int f = 0; f < 3; f++) {
+        float mask[600];
+        gs_drop(m, GS_DROP_HIDDEN, 1, &view, firsts[f], 600, mask);
+        for (size_t i = 0; i < 600; i++) {
+            size_t element = firsts[f] + i;
+            double u = gs_rng_uniform(r, 7 | (uint64_t)(element >> 32) << 32, GS_DROP_HIDDEN + 8, (uint32_t)element);
+            assert_true(mask[i] == (u < 0.3 ? 0 : (float)(1 / (1 - 0.3))));
+        }
+    }
+    gs_model_close(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(published_parameter_counts), cmocka_unit_test(active_parameters_and_flops),
-                                       cmocka_unit_test(routes_without_a_router)};
+                                       cmocka_unit_test(routes_without_a_router), cmocka_unit_test(a_mask_has_the_numbers_of_its_elements)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
