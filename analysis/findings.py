@@ -286,7 +286,7 @@ def cost_part(studies):
     notes = [f"* {study.name}: {study.about['note']}\n" for study in studies if study.about["note"]]
     head = ["study", "command", "runs", "core-hours", "predicted for all runs", "CPU hours", "wall hours", "workers", "result version"]
     text = ("\nCore-hours are the time of the runs on their workers; a run that several studies share counts in each. A run that was stopped and resumed "
-            "may have its last part alone there: only since 27 November 2026 are all parts recorded.\n")
+            "may have its last part alone there: only since 27 November 2026 are all parts recorded. Wall hours are the runs of the busiest worker.\n")
     return words.table(head, rows, range(2, 9)) + text + "".join(["\n", *notes] if notes else [])
 
 

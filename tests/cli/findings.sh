@@ -17,16 +17,6 @@ collect() { python3 analysis/collect.py --gridshift "$gridshift" "$@"; }
 findings() { python3 analysis/findings.py "$@"; }
 
 ok 'FINDINGS.md is what the results give' findings --check
-goes_on() { # a study's name
-    mkdir "$1" && cp "analysis/unfinished/$1.jsonl" "$1/journal.jsonl" && code 0 "$gridshift" plan --csv -o "$1" "$root/sweeps/paper/$1.yaml" &&
-        python3 -c 'import csv, json, sys
-about = json.load(open(sys.argv[1]))
-done = sum(row["state"] == "done" for row in csv.DictReader(open("out.txt")))
-sys.exit(f"{done} done, {about}" if about["state"] != "partial" or done != about["done"] else 0)' "analysis/results/$1/study.json"
-}
-for records in analysis/unfinished/*.jsonl; do
-    [ ! -e "$records" ] || ok "$records has the runs of its partial study" goes_on "$(basename "$records" .jsonl)"
-done
 
 partial_study() {
     code 0 "$gridshift" run -q --np 0 --shard 0/2 -o tiny sweeps/paper/tiny.yaml && code 0 collect sweeps/paper/tiny.yaml tiny &&
