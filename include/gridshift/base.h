@@ -133,7 +133,7 @@ gs_rng gs_rng_of(uint32_t seed, gs_purpose purpose);
 uint32_t gs_rng_u32(gs_rng r, uint64_t a, uint32_t b, uint32_t i);                   /* 32 random bits */
 uint32_t gs_rng_below(gs_rng r, uint64_t a, uint32_t b, uint32_t i, uint32_t bound); /* uniform in 0..bound-1 */
 double gs_rng_uniform(gs_rng r, uint64_t a, uint32_t b, uint32_t i);                 /* in (0, 1), 32 bits */
-void gs_rng_uniforms(gs_rng r, uint64_t a, uint32_t b, uint32_t first, size_t count, double *out); /* of first, first + 1, ... */
+void gs_rng_uniforms(gs_rng r, uint64_t a, uint32_t b, uint32_t first, size_t count, double *out); /* of first, first + 1, ... mod 2^32 */
 double gs_rng_normal(gs_rng r, uint64_t a, uint32_t b, uint32_t i);                  /* N(0, 1), Box-Muller */
 void gs_rng_permutation(gs_rng r, uint64_t a, uint32_t b, int count, int32_t *out);  /* Fisher-Yates of 0..count-1 */
 

@@ -20,6 +20,16 @@ static gs_counts counts_of(const char *json, gs_config *c)
     return n;
 }
 
+static gs_model *opened(const char *json)
+{
+    gs_config c;
+    gs_err e;
+    gs_model *m;
+    counts_of(json, &c);
+    assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
+    return m;
+}
+
 static void published_parameter_counts(void **state)
 {
     (void)state;
@@ -35,9 +45,7 @@ static void published_parameter_counts(void **state)
         gs_config c;
         gs_counts n = counts_of(table[i].json, &c);
         if (n.params_total != table[i].total) fail_msg("%s: %lld parameters, not %lld", table[i].json, (long long)n.params_total, (long long)table[i].total);
-        gs_model *m;
-        gs_err e;
-        assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
+        gs_model *m = opened(table[i].json);
         assert_int_equal(m->size, table[i].total);
         gs_model_close(&m);
     }
@@ -67,11 +75,7 @@ static void active_parameters_and_flops(void **state)
 static void routes_without_a_router(void **state)
 {
     (void)state;
-    gs_config c;
-    gs_err e;
-    counts_of("{\"task\":\"addition\",\"ffn.kind\":\"moe\",\"ffn.top_k\":2,\"router.mode\":\"hash\"}", &c);
-    gs_model *m;
-    assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
+    gs_model *m = opened("{\"task\":\"addition\",\"ffn.kind\":\"moe\",\"ffn.top_k\":2,\"router.mode\":\"hash\"}");
     int different = 0;
     for (int v = 0; v < m->d.V; v++) {
         assert_in_range(m->hash[2 * v], 0, 3);
@@ -80,9 +84,9 @@ static void routes_without_a_router(void **state)
     }
     assert_true(different > 3);
     gs_model_close(&m);
-    counts_of("{\"task\":\"addition\",\"ffn.kind\":\"moe\",\"ffn.top_k\":3,\"router.mode\":\"uniform\"}", &c);
-    assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
+    m = opened("{\"task\":\"addition\",\"ffn.kind\":\"moe\",\"ffn.top_k\":3,\"router.mode\":\"uniform\"}");
     gs_pass *p;
+    gs_err e;
     assert_int_equal(gs_pass_open(m, 100, 100, false, &p, &e), 0);
     int32_t tokens[800] = {0}, first[2400], load[4] = {0}, moved = 0;
     for (int step = 1; step <= 2; step++) {
@@ -105,11 +109,7 @@ static void routes_without_a_router(void **state)
 static void a_mask_has_the_numbers_of_its_elements(void **state)
 {
     (void)state;
-    gs_config c;
-    gs_err e;
-    counts_of("{\"task\":\"addition\",\"ffn.dropout\":0.3,\"seed\":5}", &c);
-    gs_model *m;
-    assert_int_equal(gs_model_open(&c, gs_dims_of(&c), false, &m, &e), 0);
+    gs_model *m = opened("{\"task\":\"addition\",\"ffn.dropout\":0.3,\"seed\":5}");
     const gs_view view = {.train = true, .step = 7};
     const gs_rng r = gs_rng_of(5, GS_RNG_DROPOUT);
     const size_t firsts[] = {0, 253, ((size_t)1 << 32) - 301};
